@@ -1,0 +1,119 @@
+"""The pictures a GAN learns from, held as one uint8 tensor on the device that trains on them.
+
+Everything reaches a model as float images of shape (B, C, H, W) in [-1, 1], the range of the generator's tanh.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
+
+from ganbook.errors import InputError
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 pictures, 0 to 255, as floats in [-1, 1]: the range of tanh."""
+    return images.float() / 127.5 - 1
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Floats in [-1, 1] as uint8 pictures, 0 to 255: the inverse of `to_float`. Values outside are clipped."""
+    return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A small data set, resident: all pictures in one tensor, so that a batch costs one indexing and no worker process."""
+
+    name: str
+    images: Tensor  # (N, C, H, W) uint8
+    labels: Tensor  # (N,) int64
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device | str) -> "ImageSet":
+        return ImageSet(self.name, self.images.to(device), self.labels.to(device))
+
+    def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """One epoch in a new random order: every picture once, as (x, y) with x (B, C, H, W) in [-1, 1].
+
+        The last batch holds what is left over and may be smaller. The order comes from torch's global CPU generator.
+        """
+        if batch_size < 1:
+            raise InputError(f"batch size {batch_size} is not possible: take 1 or more")
+        order = torch.randperm(len(self)).to(self.images.device)
+        for batch in order.split(batch_size):
+            yield to_float(self.images[batch]), self.labels[batch]
+
+
+def digits() -> ImageSet:
+    """1,797 real handwritten digits, 8x8 (Alpaydin and Kaynak, 1998), laid out like MNIST: 20x20 inside 28x28.
+
+    They ship inside scikit-learn, so this set needs no network.
+    """
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    small = torch.tensor(bunch.images, dtype=torch.float32)[:, None] / 16  # (1797, 1, 8, 8) in [0, 1]
+    large = interpolate(small, size=20, mode="bicubic", align_corners=False)  # (1797, 1, 20, 20)
+    return ImageSet("digits", to_uint8(pad(large, (4, 4, 4, 4)) * 2 - 1), torch.tensor(bunch.target))
+
+
+def mnist(train: bool = True) -> ImageSet:
+    """MNIST (LeCun, Cortes and Burges, 1998): 60,000 handwritten digits to train on, 10,000 held out; 28x28.
+
+    Looked for in $GANBOOK_DATA/MNIST/raw, downloaded there once by torchvision when missing.
+    Raises InputError when it can be neither found nor fetched, or when a file is not the published one.
+    """
+    from torchvision.datasets import MNIST
+
+    folder = data_folder() / "MNIST" / "raw"
+    if not all((folder / name).is_file() for name in MNIST_SHA256):
+        try:
+            MNIST(data_folder(), download=True)
+        except (OSError, RuntimeError) as error:
+            raise InputError(
+                f"MNIST is not in {folder} and could not be downloaded: put its four unpacked files there, or set "
+                "GANBOOK_DATA to the folder that holds MNIST/raw; the data set 'digits' needs nothing"
+            ) from error
+    for name, expected in MNIST_SHA256.items():
+        if sha256(folder / name) != expected:
+            raise InputError(
+                f"{folder / name} is not the published MNIST file (its SHA-256 differs): delete it, and it is downloaded anew"
+            )
+    raw = MNIST(data_folder(), train=train)
+    return ImageSet("mnist", raw.data[:, None], raw.targets)
+
+
+DATASETS = {"digits": digits, "mnist": mnist}
+
+MNIST_SHA256 = {  # of the unpacked files, which torchvision does not check
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+
+def data_folder() -> Path:
+    """Where downloaded data sets live: $GANBOOK_DATA, else the user's cache folder."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("GANBOOK_DATA") or Path(cache) / "ganbook").expanduser()
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load(name: str) -> ImageSet:
+    """A data set by its name on the command line."""
+    if name not in DATASETS:
+        raise InputError(f"no data set is called {name!r}: choose one of {', '.join(DATASETS)}")
+    return DATASETS[name]()

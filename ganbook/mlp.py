@@ -1,0 +1,48 @@
+"""The first GAN: two multilayer perceptrons that face each other (Goodfellow et al., 2014), for 28x28 grey pictures."""
+
+from torch import Tensor, nn
+
+
+class MLPGenerator(nn.Module):
+    """G(z): noise in, picture out. 1,486,352 parameters."""
+
+    def __init__(self, latent_dim: int = 100):
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.net = nn.Sequential(
+            nn.Linear(latent_dim, 256),
+            nn.LeakyReLU(0.2),
+            nn.Linear(256, 512),
+            nn.LeakyReLU(0.2),
+            nn.Linear(512, 1024),
+            nn.LeakyReLU(0.2),
+            nn.Linear(1024, 28 * 28),
+            nn.Tanh(),  # a pixel in [-1, 1], like the data
+            nn.Unflatten(1, (1, 28, 28)),
+        )
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.net(z)  # (B, latent_dim) -> (B, 1, 28, 28)
+
+
+class MLPDiscriminator(nn.Module):
+    """D(x): picture in, one logit out; sigmoid(logit) is D's probability that x is real. 1,460,225 parameters."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(28 * 28, 1024),
+            nn.LeakyReLU(0.2),
+            nn.Dropout(0.3),
+            nn.Linear(1024, 512),
+            nn.LeakyReLU(0.2),
+            nn.Dropout(0.3),
+            nn.Linear(512, 256),
+            nn.LeakyReLU(0.2),
+            nn.Dropout(0.3),
+            nn.Linear(256, 1),  # unbounded: the sigmoid belongs to the objective
+        )
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.net(x).squeeze(1)  # (B, 1, 28, 28) -> (B,)

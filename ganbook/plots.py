@@ -1,0 +1,203 @@
+"""Everything the book draws, in one style: pictures, losses, networks. With `widgets`, the only module that imports matplotlib."""
+
+import io
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from math import log
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import torch
+from torch import Tensor, nn
+from torchvision.utils import make_grid
+
+from ganbook.checkpoints import write
+from ganbook.data import to_uint8
+from ganbook.sampling import draw_latents, evaluating, generate
+from ganbook.training import Step
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart. D is blue and G is vermilion on every page.
+BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6b6b6b"
+
+plt.rcParams.update(
+    {
+        "figure.dpi": 100,
+        "figure.facecolor": "white",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.prop_cycle": matplotlib.cycler(color=[BLUE, VERMILION, GREEN, GREY]),
+        "font.size": 11,
+        "legend.frameon": False,
+    }
+)
+
+
+def draw_in_notebook() -> None:
+    """In a Jupyter kernel, show figures on the page even where the user's shell sets MPLBACKEND=agg, which shows nothing."""
+    try:
+        shell = get_ipython()  # noqa: F821  defined by IPython, and only inside it
+    except NameError:
+        return
+    if matplotlib.get_backend().lower() == "agg":
+        shell.run_line_magic("matplotlib", "inline")
+
+
+draw_in_notebook()
+
+
+def grid(images: Tensor, columns: int = 8) -> Tensor:
+    """Pictures (n, C, H, W) in [-1, 1] side by side, as one uint8 picture (height, width, 3)."""
+    return make_grid(to_uint8(images).cpu(), nrow=columns, padding=2, pad_value=128).permute(1, 2, 0)
+
+
+def save_images(path: Path, images: Tensor, columns: int = 8) -> None:
+    """Write pictures (n, C, H, W) in [-1, 1] as one PNG."""
+    from PIL import Image
+
+    png = io.BytesIO()
+    Image.fromarray(grid(images, columns).numpy()).save(png, format="png")
+    write(path, png.getvalue())
+
+
+def show_images(images: Tensor, columns: int = 8, title: str | None = None, rows: Sequence[str] = ()) -> None:
+    """Show pictures (n, C, H, W) in [-1, 1] as a grid; `rows` names its rows, if given."""
+    height, width = grid(images, columns).shape[:2]
+    figure, axes = plt.subplots(figsize=(7, 7 * height / width + (0.3 if title else 0)), layout="constrained")
+    draw_grid(axes, images, columns, rows)
+    if title:
+        axes.set_title(title)
+    plt.show()
+
+
+def draw_grid(axes, images: Tensor, columns: int, rows: Sequence[str] = ()) -> None:
+    picture = grid(images, columns)
+    cell = (len(picture) - 2) / -(-len(images) // columns)
+    axes.clear()
+    axes.imshow(picture.numpy())
+    axes.set_xticks([])
+    axes.set_yticks([2 + cell * (i + 0.5) for i in range(len(rows))], rows)
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def watch(
+    steps: Iterable[Step], G: nn.Module, total: int, shots: int = 8, n: int = 12, seed: int = 0
+) -> Iterator[Step]:
+    """Pass the steps of `fit` through, and show G's pictures of the same n latents, a row at each of `shots` moments.
+
+    The figure grows while training runs; what stays on the page is the film strip. `total` is the number of steps to come.
+    """
+    from IPython.display import display
+
+    z = draw_latents(G, n, seed)
+    moments = {1, *(round(total * i / (shots - 1)) for i in range(1, shots))}
+    strip, names, started, drawn = [], [], time.monotonic(), 0.0
+    figure, axes = plt.subplots(figsize=(7, 7 * shots / n + 0.4), layout="constrained")
+    plt.close(figure)  # it is shown by the handle alone
+    handle = display(figure, display_id=True)
+    for step in steps:
+        if step.n in moments:
+            strip.append(generate(G, z))
+            names.append(f"{step.n:,}")
+        if step.n in moments or time.monotonic() - drawn > 2:
+            drawn = time.monotonic()
+            draw_grid(axes, torch.cat(strip), n, names)
+            axes.set_title(f"step {step.n:,} of {total:,}, {drawn - started:.0f} s", loc="left")
+            handle.update(figure)
+        yield step
+
+
+def show_losses(history: Sequence[Step], window: int = 20) -> None:
+    """Both losses with their values at the equilibrium, log 4 and log 2, and what D says of real and of fake pictures.
+
+    Thin lines are single steps; thick ones are means over the last `window` steps.
+    """
+    d_loss, g_loss, d_real, d_fake = torch.stack([torch.stack(step[:4]) for step in history]).cpu().unbind(1)
+    n = [step.n for step in history]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    draw_curve(left, n, d_loss, window, BLUE, "D's loss")
+    draw_curve(left, n, g_loss, window, VERMILION, "G's loss")
+    left.axhline(log(4), color=BLUE, linestyle="--", linewidth=1, label="log 4")
+    left.axhline(log(2), color=VERMILION, linestyle=":", linewidth=1.5, label="log 2")
+    left.set(xlabel="step", title="Losses", ylim=(0, None))
+    draw_curve(right, n, d_real, window, GREEN, "D(x), real")
+    draw_curve(right, n, d_fake, window, GREY, "D(G(z)), fake")
+    right.axhline(0.5, color="black", linestyle="--", linewidth=1, label="½")
+    right.set(xlabel="step", title="What D says", ylim=(0, 1))
+    for axes in (left, right):
+        axes.legend(fontsize=9, ncols=2)
+    plt.show()
+
+
+def draw_curve(axes, n: Sequence[int], values: Tensor, window: int, color: str, label: str) -> None:
+    axes.plot(n, values, color=color, alpha=0.2, linewidth=0.8)
+    if len(values) >= window:
+        axes.plot(n[window - 1 :], values.unfold(0, window, 1).mean(1), color=color, linewidth=2, label=label)
+
+
+def trace_layers(net: nn.Module, x: Tensor) -> list[tuple[nn.Module, tuple[int, ...]]]:
+    """Each layer of net, in the order in which x passes through it, with the shape that it gives (without the batch)."""
+    seen = []
+    leaves = [module for module in net.modules() if not list(module.children())]
+    hooks = [leaf.register_forward_hook(lambda m, _, out: seen.append((m, tuple(out.shape[1:])))) for leaf in leaves]
+    try:
+        with evaluating(net):
+            net(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return seen
+
+
+def layer_table(net: nn.Module, x: Tensor) -> str:
+    """A table of the layers of net, their output shapes for an input like x, and their numbers of parameters."""
+    rows = [("input", shape_name(x.shape[1:]), "")]
+    for layer, shape in trace_layers(net, x):
+        count = sum(p.numel() for p in layer.parameters())
+        rows.append((type(layer).__name__, shape_name(shape), f"{count:,}" if count else ""))
+    total = sum(p.numel() for p in net.parameters())
+    rows = [("layer", "output", "parameters"), *rows, ("total", "", f"{total:,}")]
+    return "\n".join(f"{layer:<16}{shape:<14}{count:>12}".rstrip() for layer, shape, count in rows)
+
+
+def shape_name(shape: Sequence[int]) -> str:
+    return " × ".join(str(size) for size in shape) or "1"
+
+
+def show_networks(G: nn.Module, D: nn.Module) -> None:
+    """Both networks as they are built: a bar for each size that the data takes on its way, its height by the square root."""
+    z = draw_latents(G, 1, seed=0)
+    x = generate(G, z)
+    figure, axes = plt.subplots(2, 1, figsize=(8, 5.2), layout="constrained")
+    for panel, net, start, color, title in (
+        (axes[0], G, z, VERMILION, "G: from noise to a picture"),
+        (axes[1], D, x, BLUE, "D: from a picture to one logit"),
+    ):
+        draw_network(panel, [((), tuple(start.shape[1:])), *group_layers(trace_layers(net, start))], color)
+        panel.set_title(title, loc="left")
+    plt.show()
+
+
+def group_layers(layers: list[tuple[nn.Module, tuple[int, ...]]]) -> list[tuple[list[str], tuple[int, ...]]]:
+    """Layers that follow each other without changing the size belong to one bar: their names, and the last one's shape."""
+    groups: list[tuple[list[str], tuple[int, ...]]] = []
+    for layer, shape in layers:
+        name = type(layer).__name__
+        if groups and torch.Size(shape).numel() == torch.Size(groups[-1][1]).numel():
+            groups[-1] = ([*groups[-1][0], name], shape)
+        else:
+            groups.append(([name], shape))
+    return groups
+
+
+def draw_network(axes, groups: list, color: str) -> None:
+    tallest = max(torch.Size(shape).numel() for _, shape in groups) ** 0.5
+    for i, (names, shape) in enumerate(groups):
+        height = torch.Size(shape).numel() ** 0.5 / tallest
+        axes.bar(i, height, 0.22, bottom=-height / 2, color=color, alpha=0.85)
+        axes.text(i, height / 2 + 0.05, shape_name(shape), ha="center", va="bottom", fontweight="bold")
+        axes.text(i - 0.5, 0, "\n".join(names), ha="center", va="center", fontsize=9, color="#333333")
+    axes.set(xlim=(-0.6, len(groups) - 0.4), ylim=(-0.62, 0.75))
+    axes.axis("off")

@@ -1,0 +1,97 @@
+"""The training step (Algorithm 1 of Goodfellow et al., 2014, with k = 1) and the loop around it.
+
+Nothing here knows which GAN it trains: that is in the networks and in the objective.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from ganbook.data import ImageSet
+
+
+class Step(NamedTuple):
+    """What one update of both networks left behind. Tensors stay on the device: float(step.d_loss) waits for it."""
+
+    d_loss: Tensor  # ()
+    g_loss: Tensor  # ()
+    d_real: Tensor  # ()  mean of D(x) = sigmoid(logit) during D's turn, in [0, 1]
+    d_fake: Tensor  # ()  mean of D(G(z)) during D's turn, in [0, 1]
+    n: int = 0  # updates done so far
+    epoch: float = 0.0  # passes over the data done so far
+
+
+def train_step(G, D, objective, opt_G: Optimizer, opt_D: Optimizer, x: Tensor, y: Tensor | None = None) -> Step:
+    """One pass of Algorithm 1: D learns from the real x (B, C, H, W) and as many fakes, then G from D."""
+    # Discriminator: tell the real x from G(z).
+    with torch.no_grad():  # G stays as it is, so its graph is not needed
+        x_fake = G(draw_z(G, x), y)
+    with overhear(D) as logits:
+        d_loss = objective.d_loss(D, x, x_fake, y)
+    descend(opt_D, d_loss)
+
+    # Generator: fool the discriminator just updated, with new z.
+    x_fake = G(draw_z(G, x), y)
+    g_loss = objective.g_loss(D, x_fake, y)
+    descend(opt_G, g_loss)
+
+    real, fake = logits[:2]
+    return Step(d_loss.detach(), g_loss.detach(), real.sigmoid().mean(), fake.sigmoid().mean())
+
+
+def draw_z(G: nn.Module, x: Tensor) -> Tensor:
+    """As many z ~ N(0, I) as there are pictures in x, on its device: (B, latent_dim)."""
+    return torch.randn(len(x), G.latent_dim, device=x.device)
+
+
+def descend(optimizer: Optimizer, loss: Tensor) -> None:
+    """One step down the gradient of the loss, for the optimizer's own parameters and no others."""
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+@contextmanager
+def overhear(D: nn.Module) -> Iterator[list[Tensor]]:
+    """Collect the logits that D gives inside the block, so that they can be looked at without asking D twice."""
+    logits: list[Tensor] = []
+
+    def note(module, inputs, output):
+        logits.append((output[0] if isinstance(output, tuple) else output).detach())
+
+    hook = D.register_forward_hook(note)
+    try:
+        yield logits
+    finally:
+        hook.remove()
+
+
+def fit(
+    G: nn.Module,
+    D: nn.Module,
+    objective,  # what each player minimises: ganbook.objectives
+    data: ImageSet,  # on the device of G and D
+    *,
+    steps: int,  # updates of each network
+    batch_size: int = 64,
+    lr: float = 2e-4,  # Adam's step size, for both networks
+    betas: tuple[float, float] = (0.9, 0.999),  # Adam's memory of gradients and of their squares
+) -> Iterator[Step]:
+    """Train G against D, yielding a Step after every update. The caller plots, saves, or stops by leaving the loop.
+
+    A generator function: nothing happens until it is iterated.
+    """
+    opt_G, opt_D = (Adam(net.parameters(), lr=lr, betas=betas, fused=True) for net in (G, D))
+    n = 0
+    while n < steps:
+        for x, y in data.batches(batch_size):
+            G.train()  # the caller may have switched to eval mode to look
+            D.train()
+            n += 1
+            yield train_step(G, D, objective, opt_G, opt_D, x, y)._replace(n=n, epoch=n * batch_size / len(data))
+            if n == steps:
+                return
