@@ -16,19 +16,33 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("recipe")
-@click.option("--data", metavar="NAME", help="Data set: digits (needs nothing) or mnist.  [default: the recipe's]")
 @click.option(
-    "--steps", type=click.IntRange(min=1), help="Updates of each network in all.  [default: the recipe's epochs]"
+    "--data", metavar="NAME", help="Data set: digits (needs nothing) or mnist.  [default: the recipe's]"
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write; made if missing."
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Updates of each network in all.  [default: the recipe's epochs]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder to write; made if missing.",
 )
 @click.option("--batch", type=click.IntRange(min=1), help="Pictures in a batch.  [default: the recipe's]")
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same networks."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="The same seed, the same networks.",
 )
 @click.option(
-    "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps; auto takes a GPU where there is one."
+    "--device",
+    default="auto",
+    show_default=True,
+    help="cpu, cuda, cuda:1, mps; auto takes a GPU where there is one.",
 )
 def train(
     recipe: str, data: str | None, steps: int | None, out: Path, batch: int | None, seed: int, device: str
@@ -39,17 +53,23 @@ def train(
     card = run(out, recipe, data=data, steps=steps, batch_size=batch, seed=seed, device=device)
     last = card["last_epoch"]
     click.echo(
-        f"{card['steps']:,} steps in {card['minutes']:.1f} min; over the last epoch D's loss {last['d_loss']:.3f}, "
-        f"G's loss {last['g_loss']:.3f}. Networks, losses.csv, samples.png and progress.png are in {out}"
+        f"{card['steps']:,} steps in {card['minutes']:.1f} min; over the last epoch D's loss "
+        f"{last['d_loss']:.3f}, G's loss {last['g_loss']:.3f}. Networks, losses.csv, samples.png and progress.png are in {out}"
     )
 
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--n", type=click.IntRange(min=1), default=64, show_default=True, help="How many pictures.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="PNG file to write.")
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same pictures."
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="PNG file to write."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="The same seed, the same pictures.",
 )
 def sample(folder: Path, n: int, out: Path, seed: int) -> None:
     """Draw pictures from the generator trained in FOLDER, as one PNG."""
@@ -67,10 +87,16 @@ def sample(folder: Path, n: int, out: Path, seed: int) -> None:
 @cli.command()
 @click.argument("recipe")
 @click.option(
-    "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="How many full runs, seeds 0, 1, 2, …"
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="How many full runs, seeds 0, 1, 2, …",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder to write.  [default: the package's records]"
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write.  [default: the package's records]",
 )
 @click.option(
     "--runs",
@@ -81,7 +107,7 @@ def sample(folder: Path, n: int, out: Path, seed: int) -> None:
 )
 @click.option("--device", default="auto", show_default=True, help="As for train.")
 def record(recipe: str, seeds: int, out: Path | None, runs: Path, device: str) -> None:
-    """Make the book's record of RECIPE: full runs over several seeds, their numbers, pictures and networks."""
+    """Make the book's record of RECIPE: full runs over several seeds."""
     from ganbook.recipes import RECORDS
     from ganbook.runs import record as make
 

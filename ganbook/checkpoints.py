@@ -24,7 +24,9 @@ def write(path: Path, content: bytes) -> None:
     part.replace(path)
 
 
-def save_networks(folder: Path, networks: dict[str, nn.Module], card: dict, dtype: torch.dtype = torch.float32) -> None:
+def save_networks(
+    folder: Path, networks: dict[str, nn.Module], card: dict, dtype: torch.dtype = torch.float32
+) -> None:
     """Write NAME.safetensors for each network, then card.json: a folder with a card is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, net in networks.items():
@@ -45,17 +47,24 @@ def read_card(folder: Path) -> dict:
             f"{folder} holds no trained networks ({CARD} is missing): `ganbook train` makes such a folder"
         ) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder / CARD} cannot be read ({error}): train again, or restore the file") from None
+        raise InputError(
+            f"{folder / CARD} cannot be read ({error}): train again, or restore the file"
+        ) from None
 
 
 def load_network(path: Path, net: nn.Module) -> nn.Module:
-    """Fill net with the weights at path, as float32. Raises InputError, and leaves net alone, if they are not for this network."""
+    """Fill net with the weights at path, as float32.
+
+    Raises InputError, and leaves net alone, if they are not for this network.
+    """
     try:
         state = load_file(path)
     except FileNotFoundError:
         raise InputError(f"{path} is missing: train again, or restore the file") from None
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} is not a safetensors file ({error}): train again, or restore the file") from None
+        raise InputError(
+            f"{path} is not a safetensors file ({error}): train again, or restore the file"
+        ) from None
     own = net.state_dict()
     if {key: value.shape for key, value in state.items()} != {key: value.shape for key, value in own.items()}:
         raise InputError(f"{path} holds weights for another network than {type(net).__name__}")

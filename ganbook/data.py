@@ -1,6 +1,6 @@
 """The pictures a GAN learns from, held as one uint8 tensor on the device that trains on them.
 
-Everything reaches a model as float images of shape (B, C, H, W) in [-1, 1], the range of the generator's tanh.
+Everything reaches a model as float images (B, C, H, W) in [-1, 1], the range of the generator's tanh.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Floats in [-1, 1] as uint8 pictures, 0 to 255: the inverse of `to_float`. Values outside are clipped."""
+    """Floats in [-1, 1] as uint8 pictures, 0 to 255: undoes `to_float`. Values outside are clipped."""
     return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A small data set, resident: all pictures in one tensor, so that a batch costs one indexing and no worker process."""
+    """A small data set, resident: one tensor, so that a batch costs one indexing and no worker process."""
 
     name: str
     images: Tensor  # (N, C, H, W) uint8
@@ -43,7 +43,8 @@ class ImageSet:
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch in a new random order: every picture once, as (x, y) with x (B, C, H, W) in [-1, 1].
 
-        The last batch holds what is left over and may be smaller. The order comes from torch's global CPU generator.
+        The last batch holds what is left over and may be smaller. The order comes from torch's global CPU
+        generator.
         """
         if batch_size < 1:
             raise InputError(f"batch size {batch_size} is not possible: take 1 or more")
@@ -53,7 +54,7 @@ class ImageSet:
 
 
 def digits() -> ImageSet:
-    """1,797 real handwritten digits, 8x8 (Alpaydin and Kaynak, 1998), laid out like MNIST: 20x20 inside 28x28.
+    """1,797 real handwritten digits, 8x8 (Alpaydin and Kaynak, 1998), laid out like MNIST: 20x20 in 28x28.
 
     They ship inside scikit-learn, so this set needs no network.
     """
@@ -79,13 +80,14 @@ def mnist(train: bool = True) -> ImageSet:
             MNIST(data_folder(), download=True)
         except (OSError, RuntimeError) as error:
             raise InputError(
-                f"MNIST is not in {folder} and could not be downloaded: put its four unpacked files there, or set "
-                "GANBOOK_DATA to the folder that holds MNIST/raw; the data set 'digits' needs nothing"
+                f"MNIST is not in {folder} and could not be downloaded: put its four unpacked files there, or "
+                "set GANBOOK_DATA to the folder that holds MNIST/raw; the data set 'digits' needs nothing"
             ) from error
     for name, expected in MNIST_SHA256.items():
         if sha256(folder / name) != expected:
             raise InputError(
-                f"{folder / name} is not the published MNIST file (its SHA-256 differs): delete it, and it is downloaded anew"
+                f"{folder / name} is not the published MNIST file (its SHA-256 differs): "
+                "delete it, and it is downloaded anew"
             )
     raw = MNIST(data_folder(), train=train)
     return ImageSet("mnist", raw.data[:, None], raw.targets)

@@ -2,4 +2,7 @@
 
 
 class InputError(ValueError):
-    """Bad input: the message names the thing, the value found and the mend. The `ganbook` command prints it and exits with 2."""
+    """Bad input: the message names the thing, the value found and the mend.
+
+    The `ganbook` command prints it and exits with 2.
+    """

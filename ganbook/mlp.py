@@ -1,4 +1,4 @@
-"""The first GAN: two multilayer perceptrons that face each other (Goodfellow et al., 2014), for 28x28 grey pictures."""
+"""The first GAN: two multilayer perceptrons face to face (Goodfellow et al., 2014), for 28x28 grey pictures."""
 
 from torch import Tensor, nn
 
@@ -26,7 +26,7 @@ class MLPGenerator(nn.Module):
 
 
 class MLPDiscriminator(nn.Module):
-    """D(x): picture in, one logit out; sigmoid(logit) is D's probability that x is real. 1,460,225 parameters."""
+    """D(x): picture in, logit out; sigmoid(logit) is D's probability of real. 1,460,225 parameters."""
 
     def __init__(self):
         super().__init__()

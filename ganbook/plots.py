@@ -1,4 +1,4 @@
-"""Everything the book draws, in one style: pictures, losses, networks. With `widgets`, the only module that imports matplotlib."""
+"""Everything the book draws, in one style: pictures, losses, networks. The only module with matplotlib."""
 
 import io
 import time
@@ -17,7 +17,7 @@ from ganbook.data import to_uint8
 from ganbook.sampling import draw_latents, evaluating, generate
 from ganbook.training import Step
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart. D is blue and G is vermilion on every page.
+# Okabe and Ito's palette, which colour-blind readers can tell apart. D is blue, G is vermilion on every page.
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6b6b6b"
 
 plt.rcParams.update(
@@ -34,7 +34,7 @@ plt.rcParams.update(
 
 
 def draw_in_notebook() -> None:
-    """In a Jupyter kernel, show figures on the page even where the user's shell sets MPLBACKEND=agg, which shows nothing."""
+    """In a Jupyter kernel, show figures even where the user's shell sets MPLBACKEND=agg."""
     try:
         shell = get_ipython()  # noqa: F821  defined by IPython, and only inside it
     except NameError:
@@ -85,9 +85,9 @@ def draw_grid(axes, images: Tensor, columns: int, rows: Sequence[str] = ()) -> N
 def watch(
     steps: Iterable[Step], G: nn.Module, total: int, shots: int = 8, n: int = 12, seed: int = 0
 ) -> Iterator[Step]:
-    """Pass the steps of `fit` through, and show G's pictures of the same n latents, a row at each of `shots` moments.
+    """Pass the steps of `fit` through, and show G's pictures of the same n latents at `shots` moments.
 
-    The figure grows while training runs; what stays on the page is the film strip. `total` is the number of steps to come.
+    The figure grows while training runs; the film strip stays on the page. `total` is how many steps come.
     """
     from IPython.display import display
 
@@ -110,7 +110,7 @@ def watch(
 
 
 def show_losses(history: Sequence[Step], window: int = 20) -> None:
-    """Both losses with their values at the equilibrium, log 4 and log 2, and what D says of real and of fake pictures.
+    """Both losses with their values at equilibrium, log 4 and log 2, and what D says of real and fake pictures.
 
     Thin lines are single steps; thick ones are means over the last `window` steps.
     """
@@ -138,10 +138,13 @@ def draw_curve(axes, n: Sequence[int], values: Tensor, window: int, color: str, 
 
 
 def trace_layers(net: nn.Module, x: Tensor) -> list[tuple[nn.Module, tuple[int, ...]]]:
-    """Each layer of net, in the order in which x passes through it, with the shape that it gives (without the batch)."""
+    """Each layer of net, in the order in which x passes it, with the shape that it gives (without the batch)."""
     seen = []
     leaves = [module for module in net.modules() if not list(module.children())]
-    hooks = [leaf.register_forward_hook(lambda m, _, out: seen.append((m, tuple(out.shape[1:])))) for leaf in leaves]
+    hooks = [
+        leaf.register_forward_hook(lambda m, _, out: seen.append((m, tuple(out.shape[1:]))))
+        for leaf in leaves
+    ]
     try:
         with evaluating(net):
             net(x)
@@ -152,7 +155,7 @@ def trace_layers(net: nn.Module, x: Tensor) -> list[tuple[nn.Module, tuple[int, 
 
 
 def layer_table(net: nn.Module, x: Tensor) -> str:
-    """A table of the layers of net, their output shapes for an input like x, and their numbers of parameters."""
+    """The layers of net, their output shapes for an input like x, and their numbers of parameters."""
     rows = [("input", shape_name(x.shape[1:]), "")]
     for layer, shape in trace_layers(net, x):
         count = sum(p.numel() for p in layer.parameters())
@@ -167,7 +170,7 @@ def shape_name(shape: Sequence[int]) -> str:
 
 
 def show_networks(G: nn.Module, D: nn.Module) -> None:
-    """Both networks as they are built: a bar for each size that the data takes on its way, its height by the square root."""
+    """Both networks as they are built: a bar for each size that the data takes, its height by the square root."""
     z = draw_latents(G, 1, seed=0)
     x = generate(G, z)
     figure, axes = plt.subplots(2, 1, figsize=(8, 5.2), layout="constrained")
@@ -181,7 +184,7 @@ def show_networks(G: nn.Module, D: nn.Module) -> None:
 
 
 def group_layers(layers: list[tuple[nn.Module, tuple[int, ...]]]) -> list[tuple[list[str], tuple[int, ...]]]:
-    """Layers that follow each other without changing the size belong to one bar: their names, and the last one's shape."""
+    """Layers in a row that keep the size belong to one bar: their names, and the last one's shape."""
     groups: list[tuple[list[str], tuple[int, ...]]] = []
     for layer, shape in layers:
         name = type(layer).__name__

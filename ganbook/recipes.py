@@ -45,7 +45,7 @@ def load_networks(folder: Path) -> tuple[nn.Module, nn.Module]:
 
 
 def load_pretrained(name: str) -> tuple[nn.Module, nn.Module]:
-    """G and D as the book's full run left them, in eval mode, without training or network: load_pretrained("mlp")."""
+    """G and D as the book's full run left them, in eval mode: load_pretrained("mlp"). Needs no network."""
     recipe(name)
     return load_networks(RECORDS / name)
 

@@ -1,4 +1,4 @@
-"""A training run from the name of a recipe to a folder with both networks, its numbers and its pictures; and the book's records."""
+"""A run from the name of a recipe to a folder with its networks, numbers and pictures; and the book's records."""
 
 import platform
 import statistics
@@ -38,7 +38,9 @@ def pick_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError):  # torch says AssertionError where it was built without CUDA
-        raise InputError(f"device {name!r} is not to be had here: try --device cpu, or leave --device out") from None
+        raise InputError(
+            f"device {name!r} is not to be had here: try --device cpu, or leave --device out"
+        ) from None
     return device
 
 
@@ -52,7 +54,7 @@ def train(
     seed: int = 0,
     device: str = "auto",
 ) -> dict:
-    """Train a recipe and write G, D, card.json, losses.csv, samples.png and progress.png to `out`. Returns the card."""
+    """Train a recipe; write G, D, card.json, losses.csv, samples.png and progress.png to `out`. Returns the card."""
     if (out / CARD).exists():
         raise InputError(f"{out} holds trained networks already: choose another folder, or delete this one")
     row, where = recipe(name), pick_device(device)
@@ -62,13 +64,16 @@ def train(
     steps = steps or row.epochs * per_epoch
     out.mkdir(parents=True, exist_ok=True)
 
+    around = surroundings(where)  # before the run: the code that runs is the code of now
     torch.manual_seed(seed)
     G, D = (net.to(where) for net in row.networks())
     started, cpu_started = time.perf_counter(), time.process_time()
     numbers, progress = follow(G, D, row, images, steps, batch_size)
     minutes, cpu_minutes = (time.perf_counter() - started) / 60, (time.process_time() - cpu_started) / 60
 
-    lines = (f"{n},{','.join(f'{value:.6g}' for value in line)}" for n, line in enumerate(numbers.tolist(), 1))
+    lines = (
+        f"{n},{','.join(f'{value:.6g}' for value in line)}" for n, line in enumerate(numbers.tolist(), 1)
+    )
     write(out / "losses.csv", "\n".join([f"n,{','.join(NUMBERS)}", *lines, ""]).encode())
     save_images(out / "samples.png", sample(G, 64, seed=seed), columns=8)
     save_images(out / "progress.png", progress, columns=10)
@@ -87,7 +92,7 @@ def train(
         "progress_steps": moments(steps),
         "minutes": minutes,
         "cpu_minutes": cpu_minutes,
-        **surroundings(where),
+        **around,
     }
     save_networks(out, {"G": G, "D": D}, card)
     return card
@@ -100,7 +105,7 @@ def moments(steps: int) -> list[int]:
 def follow(
     G: nn.Module, D: nn.Module, row: Recipe, images: datasets.ImageSet, steps: int, batch_size: int
 ) -> tuple[Tensor, Tensor]:
-    """Run `fit` under a progress bar. Returns its numbers (steps, 4) and pictures of the same ten z at the moments."""
+    """Run `fit` under a progress bar. Returns its numbers (steps, 4) and pictures of ten z at the moments."""
     z = draw_latents(G, 10, seed=0)
     numbers, recent, progress = [], [], []
     updates = fit(G, D, row.objective, images, steps=steps, batch_size=batch_size, lr=row.lr, betas=row.betas)
@@ -120,7 +125,11 @@ def surroundings(device: torch.device) -> dict:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         "threads": torch.get_num_threads(),
         "precision": "fp32",
-        "versions": {"ganbook": ganbook.__version__, "python": platform.python_version(), "torch": torch.__version__},
+        "versions": {
+            "ganbook": ganbook.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        },
         "commit": commit(),
         "date": datetime.now(UTC).date().isoformat(),
     }
@@ -137,7 +146,7 @@ def processor() -> str:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that this package runs from, with a + where files have changed; None outside one."""
+    """The commit of the checkout that this package runs from, with a + if files have changed; None outside one."""
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
@@ -151,15 +160,17 @@ def commit() -> str | None:
 
 
 def record(name: str, out: Path, seeds: int, runs: Path, device: str = "auto") -> dict:
-    """Train a recipe's full budget for each seed (those already in `runs` are kept), and write the record to `out`.
+    """Train a recipe's full budget for each seed (those in `runs` are kept), and write the record to `out`.
 
-    The record: numbers of every seed with their mean and standard deviation, and the first seed's pictures and networks,
-    these in half precision.
+    The record: numbers of every seed with their mean and standard deviation, and the first seed's pictures
+    and networks, these in half precision.
     """
     cards = []
     for seed in range(seeds):
         folder = runs / f"{name}-seed{seed}"
-        cards.append(read_card(folder) if (folder / CARD).exists() else train(folder, name, seed=seed, device=device))
+        cards.append(
+            read_card(folder) if (folder / CARD).exists() else train(folder, name, seed=seed, device=device)
+        )
     check_alike(cards, runs)
     first = runs / f"{name}-seed0"
     G, D = load_networks(first)
@@ -168,11 +179,14 @@ def record(name: str, out: Path, seeds: int, runs: Path, device: str = "auto") -
         write(out / picture, (first / picture).read_bytes())
     card = {
         **{
-            key: value for key, value in cards[0].items() if key not in ("seed", "last_epoch", "minutes", "cpu_minutes")
+            key: value
+            for key, value in cards[0].items()
+            if key not in ("seed", "last_epoch", "minutes", "cpu_minutes")
         },
         "command": f"ganbook record {name} --seeds {seeds}",
         "seeds": {
-            str(c["seed"]): {**c["last_epoch"], "minutes": c["minutes"], "cpu_minutes": c["cpu_minutes"]} for c in cards
+            str(c["seed"]): {**c["last_epoch"], "minutes": c["minutes"], "cpu_minutes": c["cpu_minutes"]}
+            for c in cards
         },
     }
     card["mean"], card["sd"] = summary(list(card["seeds"].values()))
@@ -186,7 +200,7 @@ def check_alike(cards: list[dict], runs: Path) -> None:
         values = {str(card[key]) for card in cards}
         if len(values) > 1:
             raise InputError(
-                f"the runs in {runs} differ in {key} ({', '.join(sorted(values))}): delete those that are out of date"
+                f"the runs in {runs} differ in {key} ({', '.join(sorted(values))}): delete the stale ones"
             )
 
 
@@ -194,4 +208,6 @@ def summary(rows: list[dict]) -> tuple[dict, dict]:
     """Mean and sample standard deviation of each number over the seeds; a single seed has no deviation."""
     columns = {key: [row[key] for row in rows] for key in rows[0]}
     means = {key: statistics.mean(values) for key, values in columns.items()}
-    return means, {key: statistics.stdev(values) if len(values) > 1 else None for key, values in columns.items()}
+    return means, {
+        key: statistics.stdev(values) if len(values) > 1 else None for key, values in columns.items()
+    }

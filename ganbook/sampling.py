@@ -13,7 +13,7 @@ AT_ONCE = 500  # pictures in one forward pass: memory stays bounded however many
 
 @contextmanager
 def evaluating(net: nn.Module) -> Iterator[None]:
-    """Eval mode and no gradients inside the block: dropout off, batch-norm buffers read and not written. Then as before."""
+    """Inside: eval mode (dropout off, batch-norm buffers read, not written), no gradients. After: as before."""
     training = [module for module in net.modules() if module.training]
     net.eval()
     try:
@@ -25,7 +25,7 @@ def evaluating(net: nn.Module) -> Iterator[None]:
 
 
 def draw_latents(G: nn.Module, n: int, seed: int | None = None) -> Tensor:
-    """n vectors z ~ N(0, I) for G: (n, latent_dim), on G's device. The same seed gives the same z on every device."""
+    """n vectors z ~ N(0, I) for G: (n, latent_dim), on G's device. One seed gives one z on every device."""
     if n < 1:
         raise InputError(f"{n} samples cannot be drawn: ask for 1 or more")
     generator = None if seed is None else torch.Generator().manual_seed(seed)
@@ -33,12 +33,18 @@ def draw_latents(G: nn.Module, n: int, seed: int | None = None) -> Tensor:
 
 
 def generate(G: nn.Module, z: Tensor, y: Tensor | None = None) -> Tensor:
-    """G(z, y) for looking at: eval mode, no gradients, no buffer changed. (n, latent_dim) -> (n, C, H, W) in [-1, 1]."""
+    """G(z, y) in eval mode, without gradients: (n, latent_dim) -> (n, C, H, W) in [-1, 1]. Changes no buffer."""
     with evaluating(G):
-        parts = [G(z[i : i + AT_ONCE], None if y is None else y[i : i + AT_ONCE]) for i in range(0, len(z), AT_ONCE)]
+        parts = [
+            G(z[i : i + AT_ONCE], None if y is None else y[i : i + AT_ONCE])
+            for i in range(0, len(z), AT_ONCE)
+        ]
     return torch.cat(parts)
 
 
 def sample(G: nn.Module, n: int, y: Tensor | None = None, seed: int | None = None) -> Tensor:
-    """n pictures from G: (n, C, H, W) in [-1, 1]. With a seed, the same pictures again, and torch's own random state untouched."""
+    """n pictures from G: (n, C, H, W) in [-1, 1].
+
+    With a seed they are the same each time, and torch's own random state is left alone.
+    """
     return generate(G, draw_latents(G, n, seed), y)

@@ -15,7 +15,7 @@ from ganbook.data import ImageSet
 
 
 class Step(NamedTuple):
-    """What one update of both networks left behind. Tensors stay on the device: float(step.d_loss) waits for it."""
+    """What one update of both networks left behind. Tensors stay on the device: float() waits for it."""
 
     d_loss: Tensor  # ()
     g_loss: Tensor  # ()
@@ -25,7 +25,9 @@ class Step(NamedTuple):
     epoch: float = 0.0  # passes over the data done so far
 
 
-def train_step(G, D, objective, opt_G: Optimizer, opt_D: Optimizer, x: Tensor, y: Tensor | None = None) -> Step:
+def train_step(
+    G, D, objective, opt_G: Optimizer, opt_D: Optimizer, x: Tensor, y: Tensor | None = None
+) -> Step:
     """One pass of Algorithm 1: D learns from the real x (B, C, H, W) and as many fakes, then G from D."""
     # Discriminator: tell the real x from G(z).
     with torch.no_grad():  # G stays as it is, so its graph is not needed
@@ -57,7 +59,7 @@ def descend(optimizer: Optimizer, loss: Tensor) -> None:
 
 @contextmanager
 def overhear(D: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect the logits that D gives inside the block, so that they can be looked at without asking D twice."""
+    """Collect the logits that D gives inside the block: looking at them costs no second pass through D."""
     logits: list[Tensor] = []
 
     def note(module, inputs, output):
@@ -81,7 +83,7 @@ def fit(
     lr: float = 2e-4,  # Adam's step size, for both networks
     betas: tuple[float, float] = (0.9, 0.999),  # Adam's memory of gradients and of their squares
 ) -> Iterator[Step]:
-    """Train G against D, yielding a Step after every update. The caller plots, saves, or stops by leaving the loop.
+    """Train G against D, yielding a Step after every update. The caller plots, saves, or leaves the loop.
 
     A generator function: nothing happens until it is iterated.
     """
@@ -92,6 +94,8 @@ def fit(
             G.train()  # the caller may have switched to eval mode to look
             D.train()
             n += 1
-            yield train_step(G, D, objective, opt_G, opt_D, x, y)._replace(n=n, epoch=n * batch_size / len(data))
+            yield train_step(G, D, objective, opt_G, opt_D, x, y)._replace(
+                n=n, epoch=n * batch_size / len(data)
+            )
             if n == steps:
                 return
