@@ -16,9 +16,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("recipe")
-@click.option(
-    "--data", metavar="NAME", help="Data set: digits (needs nothing) or mnist.  [default: the recipe's]"
-)
+@click.option("--data", metavar="NAME", help="Data set: digits (needs nothing) or mnist.  [default: the recipe's]")
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
@@ -53,17 +51,16 @@ def train(
     card = run(out, recipe, data=data, steps=steps, batch_size=batch, seed=seed, device=device)
     last = card["last_epoch"]
     click.echo(
-        f"{card['steps']:,} steps in {card['minutes']:.1f} min; over the last epoch D's loss "
-        f"{last['d_loss']:.3f}, G's loss {last['g_loss']:.3f}. Networks, losses.csv, samples.png and progress.png are in {out}"
+        f"{card['steps']:,} steps in {card['minutes']:.1f} min; over the last epoch "
+        f"D's loss {last['d_loss']:.3f}, G's loss {last['g_loss']:.3f}. "
+        f"Networks, losses and pictures are in {out}"
     )
 
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--n", type=click.IntRange(min=1), default=64, show_default=True, help="How many pictures.")
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="PNG file to write."
-)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="PNG file to write.")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -108,12 +105,44 @@ def sample(folder: Path, n: int, out: Path, seed: int) -> None:
 @click.option("--device", default="auto", show_default=True, help="As for train.")
 def record(recipe: str, seeds: int, out: Path | None, runs: Path, device: str) -> None:
     """Make the book's record of RECIPE: full runs over several seeds."""
-    from ganbook.recipes import RECORDS
+    from ganbook.records import RECORDS
     from ganbook.runs import record as make
 
     out = out or RECORDS / recipe
     make(recipe, out, seeds, runs, device)
     click.echo(f"record of {recipe} over {seeds} seeds in {out}")
+
+
+@cli.command()
+@click.argument("chapters", nargs=-1)
+@click.option(
+    "--full", is_flag=True, help="Real data and the sources' budgets: minutes to hours.  [default: quick mode]"
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def run(chapters: tuple[str, ...], full: bool, seed: int) -> None:
+    """Run CHAPTERS (such as 03, or 03-the-first-gan; all where none is named) into _build/quick or _build/full."""
+    from ganbook.book import format_report, run_chapters
+
+    rows = run_chapters(chapters, quick=not full, seed=seed)
+    click.echo(format_report(rows))
+    sys.exit(any(row["error"] for row in rows))
+
+
+@cli.command()
+@click.argument("chapters", nargs=-1)
+def outputs(chapters: tuple[str, ...]) -> None:
+    """Run CHAPTERS in quick mode and store their outputs in book/."""
+    from ganbook.book import refresh_outputs
+
+    refresh_outputs(chapters)
+
+
+@cli.command()
+def site() -> None:
+    """Build _build/html from what `ganbook run` left in _build/quick; a warning is an error."""
+    from ganbook.book import build_site
+
+    click.echo(f"the book is at {build_site().resolve().as_uri()}")
 
 
 def main() -> None:

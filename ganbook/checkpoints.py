@@ -47,9 +47,7 @@ def read_card(folder: Path) -> dict:
             f"{folder} holds no trained networks ({CARD} is missing): `ganbook train` makes such a folder"
         ) from None
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{folder / CARD} cannot be read ({error}): train again, or restore the file"
-        ) from None
+        raise InputError(f"{folder / CARD} cannot be read ({error}): train again, or restore the file") from None
 
 
 def load_network(path: Path, net: nn.Module) -> nn.Module:
@@ -62,9 +60,7 @@ def load_network(path: Path, net: nn.Module) -> nn.Module:
     except FileNotFoundError:
         raise InputError(f"{path} is missing: train again, or restore the file") from None
     except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"{path} is not a safetensors file ({error}): train again, or restore the file"
-        ) from None
+        raise InputError(f"{path} is not a safetensors file ({error}): train again, or restore the file") from None
     own = net.state_dict()
     if {key: value.shape for key, value in state.items()} != {key: value.shape for key, value in own.items()}:
         raise InputError(f"{path} holds weights for another network than {type(net).__name__}")

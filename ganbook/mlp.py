@@ -26,7 +26,7 @@ class MLPGenerator(nn.Module):
 
 
 class MLPDiscriminator(nn.Module):
-    """D(x): picture in, logit out; sigmoid(logit) is D's probability of real. 1,460,225 parameters."""
+    """D(x): picture in, logit out; sigmoid(logit) = P(real). 1,460,225 parameters."""
 
     def __init__(self):
         super().__init__()

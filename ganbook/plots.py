@@ -1,6 +1,8 @@
 """Everything the book draws, in one style: pictures, losses, networks. The only module with matplotlib."""
 
+import inspect
 import io
+import textwrap
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from math import log
@@ -9,6 +11,8 @@ from pathlib import Path
 import matplotlib
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 
@@ -33,17 +37,35 @@ plt.rcParams.update(
 )
 
 
-def draw_in_notebook() -> None:
-    """In a Jupyter kernel, show figures even where the user's shell sets MPLBACKEND=agg."""
+def small_png(figure: Figure) -> bytes:
+    """A figure as a PNG of 32 colours: a fifth of the size, and nobody sees the difference."""
+    png = io.BytesIO()
+    figure.savefig(png, format="png", bbox_inches="tight")
+    small = Image.open(png).convert("RGB").quantize(32, dither=Image.Dither.NONE)
+    png = io.BytesIO()
+    small.save(png, format="png", optimize=True)
+    return png.getvalue()
+
+
+def prepare_notebook() -> None:
+    """In a Jupyter kernel, show figures on the page, small, even where the user's shell sets MPLBACKEND=agg."""
     try:
         shell = get_ipython()  # noqa: F821  defined by IPython, and only inside it
     except NameError:
         return
-    if matplotlib.get_backend().lower() == "agg":
-        shell.run_line_magic("matplotlib", "inline")
+    if matplotlib.get_backend().lower() in ("agg", "inline", "module://matplotlib_inline.backend_inline"):
+        shell.run_line_magic("matplotlib", "inline")  # now, since it would replace small_png when it first draws
+    shell.display_formatter.formatters["image/png"].for_type(Figure, small_png)
 
 
-draw_in_notebook()
+prepare_notebook()
+
+
+def show_source(code: object) -> None:
+    """Show the source of a function or class on the page: what is read there is what runs."""
+    from IPython.display import Markdown, display
+
+    display(Markdown(f"```python\n{textwrap.dedent(inspect.getsource(code))}```"))
 
 
 def grid(images: Tensor, columns: int = 8) -> Tensor:
@@ -53,10 +75,10 @@ def grid(images: Tensor, columns: int = 8) -> Tensor:
 
 def save_images(path: Path, images: Tensor, columns: int = 8) -> None:
     """Write pictures (n, C, H, W) in [-1, 1] as one PNG."""
-    from PIL import Image
-
     png = io.BytesIO()
-    Image.fromarray(grid(images, columns).numpy()).save(png, format="png")
+    picture = Image.fromarray(grid(images, columns).numpy())
+    picture = picture.convert("L") if images.shape[1] == 1 else picture
+    picture.save(png, format="png", optimize=True)
     write(path, png.getvalue())
 
 
@@ -74,7 +96,7 @@ def draw_grid(axes, images: Tensor, columns: int, rows: Sequence[str] = ()) -> N
     picture = grid(images, columns)
     cell = (len(picture) - 2) / -(-len(images) // columns)
     axes.clear()
-    axes.imshow(picture.numpy())
+    axes.imshow(picture.numpy(), interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([2 + cell * (i + 0.5) for i in range(len(rows))], rows)
     axes.tick_params(length=0)
@@ -83,7 +105,7 @@ def draw_grid(axes, images: Tensor, columns: int, rows: Sequence[str] = ()) -> N
 
 
 def watch(
-    steps: Iterable[Step], G: nn.Module, total: int, shots: int = 8, n: int = 12, seed: int = 0
+    steps: Iterable[Step], G: nn.Module, total: int, shots: int = 6, n: int = 12, seed: int = 0
 ) -> Iterator[Step]:
     """Pass the steps of `fit` through, and show G's pictures of the same n latents at `shots` moments.
 
@@ -142,8 +164,7 @@ def trace_layers(net: nn.Module, x: Tensor) -> list[tuple[nn.Module, tuple[int, 
     seen = []
     leaves = [module for module in net.modules() if not list(module.children())]
     hooks = [
-        leaf.register_forward_hook(lambda m, _, out: seen.append((m, tuple(out.shape[1:]))))
-        for leaf in leaves
+        leaf.register_forward_hook(lambda m, _, out: seen.append((m, tuple(out.shape[1:])))) for leaf in leaves
     ]
     try:
         with evaluating(net):

@@ -10,8 +10,7 @@ from ganbook.checkpoints import load_network, read_card
 from ganbook.errors import InputError
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
 from ganbook.objectives import NonSaturating
-
-RECORDS = Path(__file__).parent / "records"
+from ganbook.records import RECORDS
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,3 @@ def load_pretrained(name: str) -> tuple[nn.Module, nn.Module]:
     """G and D as the book's full run left them, in eval mode: load_pretrained("mlp"). Needs no network."""
     recipe(name)
     return load_networks(RECORDS / name)
-
-
-def read_record(name: str) -> dict:
-    """The numbers of the book's full run of a recipe: the pages take theirs from here."""
-    recipe(name)
-    return read_card(RECORDS / name)

@@ -17,6 +17,7 @@ from ganbook.checkpoints import CARD, read_card, save_networks, write
 from ganbook.errors import InputError
 from ganbook.plots import save_images
 from ganbook.recipes import Recipe, load_networks, recipe
+from ganbook.records import processor
 from ganbook.sampling import draw_latents, generate, sample
 from ganbook.training import fit
 
@@ -54,7 +55,7 @@ def train(
     seed: int = 0,
     device: str = "auto",
 ) -> dict:
-    """Train a recipe; write G, D, card.json, losses.csv, samples.png and progress.png to `out`. Returns the card."""
+    """Train a recipe; write both networks, card.json, losses.csv and two pictures to `out`. Returns the card."""
     if (out / CARD).exists():
         raise InputError(f"{out} holds trained networks already: choose another folder, or delete this one")
     row, where = recipe(name), pick_device(device)
@@ -71,9 +72,7 @@ def train(
     numbers, progress = follow(G, D, row, images, steps, batch_size)
     minutes, cpu_minutes = (time.perf_counter() - started) / 60, (time.process_time() - cpu_started) / 60
 
-    lines = (
-        f"{n},{','.join(f'{value:.6g}' for value in line)}" for n, line in enumerate(numbers.tolist(), 1)
-    )
+    lines = (f"{n},{','.join(f'{value:.6g}' for value in line)}" for n, line in enumerate(numbers.tolist(), 1))
     write(out / "losses.csv", "\n".join([f"n,{','.join(NUMBERS)}", *lines, ""]).encode())
     save_images(out / "samples.png", sample(G, 64, seed=seed), columns=8)
     save_images(out / "progress.png", progress, columns=10)
@@ -133,16 +132,6 @@ def surroundings(device: torch.device) -> dict:
         "commit": commit(),
         "date": datetime.now(UTC).date().isoformat(),
     }
-
-
-def processor() -> str:
-    """The CPU's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def commit() -> str | None:
@@ -208,6 +197,4 @@ def summary(rows: list[dict]) -> tuple[dict, dict]:
     """Mean and sample standard deviation of each number over the seeds; a single seed has no deviation."""
     columns = {key: [row[key] for row in rows] for key in rows[0]}
     means = {key: statistics.mean(values) for key, values in columns.items()}
-    return means, {
-        key: statistics.stdev(values) if len(values) > 1 else None for key, values in columns.items()
-    }
+    return means, {key: statistics.stdev(values) if len(values) > 1 else None for key, values in columns.items()}

@@ -36,8 +36,7 @@ def generate(G: nn.Module, z: Tensor, y: Tensor | None = None) -> Tensor:
     """G(z, y) in eval mode, without gradients: (n, latent_dim) -> (n, C, H, W) in [-1, 1]. Changes no buffer."""
     with evaluating(G):
         parts = [
-            G(z[i : i + AT_ONCE], None if y is None else y[i : i + AT_ONCE])
-            for i in range(0, len(z), AT_ONCE)
+            G(z[i : i + AT_ONCE], None if y is None else y[i : i + AT_ONCE]) for i in range(0, len(z), AT_ONCE)
         ]
     return torch.cat(parts)
 

@@ -25,10 +25,8 @@ class Step(NamedTuple):
     epoch: float = 0.0  # passes over the data done so far
 
 
-def train_step(
-    G, D, objective, opt_G: Optimizer, opt_D: Optimizer, x: Tensor, y: Tensor | None = None
-) -> Step:
-    """One pass of Algorithm 1: D learns from the real x (B, C, H, W) and as many fakes, then G from D."""
+def train_step(G, D, objective, opt_G, opt_D, x, y=None) -> Step:
+    """One pass of Algorithm 1 over real pictures x (B, C, H, W) and as many fakes."""
     # Discriminator: tell the real x from G(z).
     with torch.no_grad():  # G stays as it is, so its graph is not needed
         x_fake = G(draw_z(G, x), y)
@@ -41,8 +39,8 @@ def train_step(
     g_loss = objective.g_loss(D, x_fake, y)
     descend(opt_G, g_loss)
 
-    real, fake = logits[:2]
-    return Step(d_loss.detach(), g_loss.detach(), real.sigmoid().mean(), fake.sigmoid().mean())
+    d_real, d_fake = (logit.sigmoid().mean() for logit in logits[:2])
+    return Step(d_loss.detach(), g_loss.detach(), d_real, d_fake)
 
 
 def draw_z(G: nn.Module, x: Tensor) -> Tensor:
@@ -51,7 +49,7 @@ def draw_z(G: nn.Module, x: Tensor) -> Tensor:
 
 
 def descend(optimizer: Optimizer, loss: Tensor) -> None:
-    """One step down the gradient of the loss, for the optimizer's own parameters and no others."""
+    """One step down the gradient of the loss, for the optimizer's own parameters."""
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -81,21 +79,21 @@ def fit(
     steps: int,  # updates of each network
     batch_size: int = 64,
     lr: float = 2e-4,  # Adam's step size, for both networks
-    betas: tuple[float, float] = (0.9, 0.999),  # Adam's memory of gradients and of their squares
+    betas: tuple[float, float] = (0.5, 0.999),  # Adam's memory: gradients, squares
 ) -> Iterator[Step]:
-    """Train G against D, yielding a Step after every update. The caller plots, saves, or leaves the loop.
+    """Train G against D, yielding a Step after every update: the caller plots or stops.
 
     A generator function: nothing happens until it is iterated.
     """
-    opt_G, opt_D = (Adam(net.parameters(), lr=lr, betas=betas, fused=True) for net in (G, D))
+    opt_G = Adam(G.parameters(), lr=lr, betas=betas, fused=True)
+    opt_D = Adam(D.parameters(), lr=lr, betas=betas, fused=True)
     n = 0
     while n < steps:
         for x, y in data.batches(batch_size):
             G.train()  # the caller may have switched to eval mode to look
             D.train()
             n += 1
-            yield train_step(G, D, objective, opt_G, opt_D, x, y)._replace(
-                n=n, epoch=n * batch_size / len(data)
-            )
+            step = train_step(G, D, objective, opt_G, opt_D, x, y)
+            yield step._replace(n=n, epoch=n * batch_size / len(data))
             if n == steps:
                 return

@@ -1,0 +1,64 @@
+# The two commands: `make book` and `make test`. Each needs only Python 3.11 or newer, and sets up .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+# Threads that wait for each other sleep instead of spinning: on a busy machine a training step is then 5 times as fast (LOG.md).
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: help book test check format full outputs lock vendor clean
+
+help:
+	@echo "make book     run all chapters in quick mode and build the site (_build/html/index.html)"
+	@echo "make test     unit tests, then every page against its stored outputs"
+	@echo "make check    lint and format check; changes nothing"
+	@echo "make format   format the code"
+	@echo "make full     run all chapters in full mode (a GPU, or hours) into _build/full"
+	@echo "make outputs  run all chapters in quick mode and store their outputs in book/"
+	@echo "make lock     write constraints.txt anew from pyproject.toml"
+	@echo "make vendor   fetch MathJax anew through npm, with checksums"
+	@echo "make clean    remove _build (and keep .venv)"
+
+# Made once, and again when what it is made from has changed.
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ganbook needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Say: make PYTHON=python3.12 book")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[book,dev]"
+	@touch $@
+
+book: .venv/installed
+	$(BIN)/ganbook run
+	$(BIN)/ganbook site
+
+test: .venv/installed
+	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest --nbval book/
+
+check: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+full: .venv/installed
+	$(BIN)/ganbook run --full
+
+outputs: .venv/installed
+	$(BIN)/ganbook outputs
+
+# Indexes are given by the environment, never here: the lock names packages and versions, no address.
+lock: .venv/installed
+	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --python-version 3.11 --universal \
+		--no-header --no-annotate --upgrade --output-file constraints.txt
+
+clean:
+	rm -rf _build
+
+# The site fetches nothing: MathJax comes from npm once, and is committed with its licence and checksums.
+vendor:
+	rm -rf _build/vendor book/_static/vendor/mathjax
+	mkdir -p _build/vendor book/_static/vendor/mathjax/output/chtml
+	cd _build/vendor && npm pack --silent mathjax@3.2.2 && tar xzf mathjax-3.2.2.tgz
+	cp _build/vendor/package/LICENSE _build/vendor/package/es5/tex-mml-chtml.js book/_static/vendor/mathjax/
+	cp -r _build/vendor/package/es5/output/chtml/fonts book/_static/vendor/mathjax/output/chtml/
+	cd book/_static/vendor && find mathjax -type f | LC_ALL=C sort | xargs sha256sum > SHA256SUMS

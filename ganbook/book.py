@@ -1,0 +1,230 @@
+"""Running the chapters with papermill, refreshing their stored outputs, building the site from what was run."""
+
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+
+import nbformat
+import papermill
+import yaml
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from papermill.exceptions import PapermillExecutionError
+
+from ganbook.checkpoints import write
+from ganbook.errors import InputError
+from ganbook.records import CHAPTER_TIMES, RECORDS, processor
+
+BUILD = Path("_build")
+CELL_LIMIT = {True: 300, False: 6 * 3600}  # seconds a cell may take, in quick mode and in full mode
+TELLING = 0.25  # a chapter's time is written down anew when it has changed by more than this part
+
+
+def chapters() -> dict[str, Path]:
+    """The notebooks of _toc.yml in reading order, by name. The working folder must be a checkout."""
+    if not Path("_toc.yml").is_file():
+        raise InputError(f"{Path.cwd()} has no _toc.yml: run this in a checkout of the book")
+    toc = yaml.safe_load(Path("_toc.yml").read_text())
+    entries = [toc["root"], *find_files(toc)]
+    paths = [Path(f"{entry}.ipynb") for entry in entries]
+    return {path.stem: path for path in paths if path.is_file()}
+
+
+def find_files(node) -> list[str]:
+    """Every value of `file` below a node of the table of contents, in order."""
+    if isinstance(node, list):
+        return [name for item in node for name in find_files(item)]
+    if isinstance(node, dict):
+        own = [node["file"]] if "file" in node else []
+        return own + [name for item in node.values() for name in find_files(item)]
+    return []
+
+
+def choose(names: tuple[str, ...]) -> dict[str, Path]:
+    """The chapters of these names, in reading order; all where none is named. 03 will do for 03-the-first-gan."""
+    all_chapters = chapters()
+    chosen = set()
+    for name in names:
+        found = [chapter for chapter in all_chapters if chapter == name or chapter.split("-")[0] == name]
+        if not found:
+            raise InputError(f"no chapter is called {name!r}: choose from {', '.join(all_chapters)}")
+        chosen.update(found)
+    return {name: path for name, path in all_chapters.items() if name in chosen or not names}
+
+
+def run_chapters(names: tuple[str, ...] = (), quick: bool = True, seed: int = 0) -> list[dict]:
+    """Execute chapters one by one, each in a process of its own, into _build/quick or _build/full.
+
+    Returns one row a chapter and writes the rows to report.json there. A chapter that fails is a row with an
+    error; its notebook is kept as far as it came.
+    """
+    folder = BUILD / ("quick" if quick else "full")
+    rows = []
+    for name, source in choose(names).items():
+        print(f"{name} ({folder.name} mode)", flush=True)
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:  # so that memory is its own
+            row = process.submit(run_chapter, source, folder / source, quick, seed).result()
+        rows.append({"chapter": name, **row})
+    report = {
+        "mode": folder.name,
+        "seed": seed,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": processor(),
+        "versions": {
+            "python": platform.python_version(),
+            **{p: version(p) for p in ("ganbook", "torch", "jupyter-book")},
+        },
+        "chapters": rows,
+    }
+    write(folder / "report.json", json.dumps(report, indent=1).encode())
+    return rows
+
+
+def run_chapter(source: Path, target: Path, quick: bool, seed: int) -> dict:
+    """Execute one chapter. Returns seconds, peak memory of its kernel in MB, claims passed, error or None."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    started, error = time.perf_counter(), None
+    try:
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters={"quick": quick, "seed": seed},
+            kernel_name="python3",
+            cwd=source.parent,
+            execution_timeout=CELL_LIMIT[quick],
+        )
+    except PapermillExecutionError as failure:
+        error = f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
+    except Exception as failure:  # a dead kernel, a full disk: this chapter's row says so, the others still run
+        error = (f"{type(failure).__name__}: {failure}").splitlines()[0]
+    return {
+        "seconds": round(time.perf_counter() - started, 1),
+        "peak_mb": peak_memory_of_children(),
+        "claims": count_claims(target),
+        "error": error,
+        "notebook": str(target),
+    }
+
+
+def peak_memory_of_children() -> int | None:
+    """The most memory that an ended child process held at once, in MB; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // unit
+
+
+def count_claims(notebook: Path) -> int:
+    """How many claims printed their tick in an executed notebook."""
+    if not notebook.is_file():
+        return 0
+    cells = nbformat.read(notebook, as_version=4).cells
+    texts = (
+        out.get("text", "") for cell in cells for out in cell.get("outputs", []) if out.get("name") == "stdout"
+    )
+    return sum(line.startswith("✓ ") for text in texts for line in text.splitlines())
+
+
+def format_report(rows: list[dict]) -> str:
+    """The rows of `run_chapters` as a table, failures named below."""
+    width = max(len(row["chapter"]) for row in rows)
+    lines = [f"{'chapter':<{width}}  seconds  peak MB  claims"]
+    for row in rows:
+        mark = "  FAILED" if row["error"] else ""
+        peak = "–" if row["peak_mb"] is None else row["peak_mb"]
+        lines.append(f"{row['chapter']:<{width}}  {row['seconds']:>7}  {peak:>7}  {row['claims']:>6}{mark}")
+    failed = (
+        f"{row['chapter']} failed in {row['error']}\n  see {row['notebook']}" for row in rows if row["error"]
+    )
+    return "\n".join([*lines, *failed])
+
+
+def refresh_outputs(names: tuple[str, ...] = ()) -> None:
+    """Execute chapters in quick mode and store their outputs in place; a chapter that fails stays as it was.
+
+    A chapter shows its own time, so where that has changed much, it is noted and the chapter executed again.
+    """
+    for name, path in choose(names).items():
+        notebook, seconds = execute(path)
+        if note_time(name, seconds):
+            notebook, seconds = execute(path)
+        write(path, nbformat.writes(tidy(notebook)).encode())
+        print(f"{name}: {seconds:.0f} s, {path.stat().st_size // 1024} kB")
+
+
+def execute(path: Path) -> tuple[nbformat.NotebookNode, float]:
+    notebook = nbformat.read(path, as_version=4)
+    started = time.perf_counter()
+    resources = {"metadata": {"path": str(path.parent)}}
+    options = {"timeout": CELL_LIMIT[True], "kernel_name": "python3", "record_timing": False}
+    try:
+        NotebookClient(notebook, resources=resources, **options).execute()
+    except CellExecutionError as failure:
+        raise InputError(f"{path} failed and stays as it was: {failure.ename}: {failure.evalue}") from failure
+    return notebook, time.perf_counter() - started
+
+
+def note_time(name: str, seconds: float) -> bool:
+    """Keep a chapter's quick time in the records, if it has changed by a telling part. Says whether it has."""
+    times = json.loads(CHAPTER_TIMES.read_text()) if CHAPTER_TIMES.exists() else {}
+    known = times.get(name, {}).get("seconds", 0)
+    if abs(seconds - known) <= TELLING * known:
+        return False
+    times[name] = {
+        "seconds": round(seconds),
+        "processor": processor(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    write(CHAPTER_TIMES, (json.dumps(dict(sorted(times.items())), indent=1) + "\n").encode())
+    return True
+
+
+def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Keep what a page needs and nothing of how it was run: tags and alt texts of cells, the kernel's name."""
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+    }
+    for cell in notebook.cells:
+        cell.metadata = {key: value for key, value in cell.metadata.items() if key in ("tags", "mystnb") and value}
+    return notebook
+
+
+def build_site() -> Path:
+    """Assemble pages and executed notebooks (quick mode) in _build/source, and build _build/html from them."""
+    executed = BUILD / "quick"
+    source = BUILD / "source"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree("book", source / "book", ignore=shutil.ignore_patterns("*.ipynb", ".*"))
+    shutil.copytree(RECORDS, source / "ganbook" / "records", ignore=shutil.ignore_patterns("*.safetensors"))
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(name, source)
+    for path in chapters().values():
+        if not (executed / path).is_file():
+            raise InputError(f"{executed / path} is missing: run `ganbook run` first")
+        nbformat.write(hide_injected(tidy(nbformat.read(executed / path, as_version=4))), source / path)
+    shutil.rmtree(BUILD / "html", ignore_errors=True)
+    jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    command = [*jupyter_book, "build", str(source), "--path-output", "."]
+    result = subprocess.run([*command, "--all", "-W", "--keep-going", "-n"])
+    if result.returncode:
+        raise InputError("the site has warnings or errors: they stand above, each with its page")
+    return BUILD / "html" / "index.html"
+
+
+def hide_injected(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The cell in which papermill sets the parameters again is not for the page."""
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata["tags"] = ["remove-cell"]
+    return notebook

@@ -1,0 +1,72 @@
+"""What was measured once and is shown on the pages: the book's full runs, and how long each chapter takes."""
+
+import json
+import platform
+from pathlib import Path
+
+from ganbook.checkpoints import read_card
+
+RECORDS = Path(__file__).parent / "records"
+CHAPTER_TIMES = RECORDS / "chapters.json"
+
+
+def read_record(name: str) -> dict:
+    """The numbers of the full run of a recipe; `mean` and `sd` are over its seeds."""
+    return read_card(RECORDS / name)
+
+
+def record_picture(name: str, picture: str):
+    """A picture of the full run of a recipe, to show on a page: samples.png or progress.png."""
+    from IPython.display import Image
+
+    return Image(filename=RECORDS / name / picture)
+
+
+def record_table(name: str):
+    """The numbers of the full run of a recipe, as a table with mean and standard deviation over its seeds."""
+    from IPython.display import Markdown
+
+    card = read_record(name)
+    rows = [
+        ("D's loss", "d_loss", ".3f"),
+        ("G's loss", "g_loss", ".3f"),
+        ("mean of D(x), real", "d_real", ".3f"),
+        ("mean of D(G(z)), fake", "d_fake", ".3f"),
+        ("CPU-minutes", "cpu_minutes", ".0f"),
+    ]
+    lines = [f"| {label} | {card['mean'][key]:{form}} ± {card['sd'][key]:{form}} |" for label, key, form in rows]
+    epochs = round(card["steps"] * card["batch_size"] / card["pictures"])
+    shown = ", ".join(str(round(step * card["batch_size"] / card["pictures"])) for step in card["progress_steps"])
+    return Markdown(
+        f"| last epoch of {epochs}, {card['data']} | mean ± standard deviation, {len(card['seeds'])} seeds |\n"
+        "|---|---|\n" + "\n".join(lines) + f"\n\nRows of the picture: after {shown} epochs (seed 0). "
+        f"Made by `{card['command']}` at commit {card['commit']} on {card['date']}, on {card['device']}, "
+        f"{card['threads']} thread(s), {card['precision']}, torch {card['versions']['torch']}."
+    )
+
+
+def time_needed(chapter: str, recipe: str | None = None):
+    """How long a chapter takes in quick mode and, where it trains a recipe, in full mode: as measured."""
+    from IPython.display import Markdown
+
+    times = json.loads(CHAPTER_TIMES.read_text()) if CHAPTER_TIMES.exists() else {}
+    parts = []
+    if chapter in times:
+        quick = times[chapter]
+        parts.append(f"**Time.** Quick mode: {quick['seconds']} s on {quick['processor']} ({quick['date']}).")
+    if recipe:
+        card = read_record(recipe)
+        parts.append(
+            f"Full mode: {card['mean']['cpu_minutes']:.0f} CPU-minutes on {card['device']} ({card['date']})."
+        )
+    return Markdown(" ".join(parts))
+
+
+def processor() -> str:
+    """The CPU's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

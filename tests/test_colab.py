@@ -1,0 +1,96 @@
+"""Colab, played through: torch there already, the built wheel, a chapter alone in an empty folder."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from importlib.metadata import distribution
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+THERE = ["torch", "torchvision", "matplotlib", "scikit-learn", "safetensors", "tqdm", "click", "ipykernel", "pip"]
+
+
+def needs(names):
+    """The named distributions and all that they require, without ganbook."""
+    found, queue = {}, list(names)
+    while queue:
+        name = queue.pop().lower().replace("_", "-")
+        if name in found:
+            continue
+        found[name] = distribution(name)
+        for line in found[name].requires or []:
+            requirement = Requirement(line)
+            if not requirement.marker or requirement.marker.evaluate({"extra": ""}):
+                queue.append(requirement.name)
+    assert "ganbook" not in found and "papermill" not in found
+    return found.values()
+
+
+@pytest.fixture(scope="module")
+def colab(tmp_path_factory):
+    """A virtual environment whose site-packages is empty, and which sees what Colab has through a path file."""
+    home = tmp_path_factory.mktemp("colab")
+    there = home / "there"
+    there.mkdir()
+    for dist in needs(THERE):
+        for top in {file.parts[0] for file in dist.files} - {"..", "__pycache__"}:
+            if not (there / top).exists():
+                (there / top).symlink_to(dist.locate_file(top))
+    venv.create(home / "env", with_pip=False)
+    python = home / "env" / "bin" / "python"
+    where = subprocess.run(
+        [python, "-c", "import site; print(site.getsitepackages()[0])"], capture_output=True, text=True
+    )
+    site = Path(where.stdout.strip())
+    (site / "there.pth").write_text(f"{there}\n")
+    kernel = home / "jupyter" / "kernels" / "colab"
+    kernel.mkdir(parents=True)
+    argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (kernel / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "colab", "language": "python"}))
+    return home, python, site, there
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    out = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", out], cwd=ROOT, check=True)
+    (built,) = out.glob("ganbook-*.whl")
+    assert built.stat().st_size < 20_000_000
+    return built
+
+
+@pytest.mark.parametrize("chapter", sorted((ROOT / "book").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_chapter_runs_in_colab_and_torch_stays(colab, wheel, chapter, tmp_path, monkeypatch):
+    home, python, site, there = colab
+    before = sorted(path.name for path in there.iterdir())
+    without = subprocess.run([python, "-c", "import torch, sys; import ganbook"], capture_output=True, text=True)
+    assert "No module named 'ganbook'" in without.stderr
+    shutil.copy(chapter, tmp_path / chapter.name)
+
+    monkeypatch.setenv("JUPYTER_PATH", str(home / "jupyter"))
+    monkeypatch.setenv("GANBOOK_SPEC", str(wheel))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # nothing but the wheel is needed
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    notebook = nbformat.read(tmp_path / chapter.name, as_version=4)
+    question = "import ganbook, torch\nprint(ganbook.__file__)\nprint(torch.__file__)"
+    notebook.cells.append(nbformat.v4.new_code_cell(question))
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, kernel_name="colab", timeout=300, resources=resources).execute()
+
+    package, torch = notebook.cells[-1].outputs[0]["text"].split()
+    assert Path(package).is_relative_to(site) and Path(torch).is_relative_to(there)
+    installed = {path.name.split("-")[0] for path in site.iterdir()} - {"there.pth", "__pycache__"}
+    assert installed == {"ganbook"}
+    assert sorted(path.name for path in there.iterdir()) == before
+    assert os.path.isdir(there / "torch")
+    shutil.rmtree(site / "ganbook")
+    for left in site.glob("ganbook-*.dist-info"):
+        shutil.rmtree(left)

@@ -1,0 +1,92 @@
+"""The stored full runs: complete, small, and the same numbers wherever they are shown."""
+
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+
+from ganbook.errors import InputError
+from ganbook.recipes import RECIPES, load_pretrained
+from ganbook.records import RECORDS, read_record, record_table
+from ganbook.runs import NUMBERS, check_alike, summary
+from ganbook.sampling import sample
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(params=RECIPES)
+def name(request):
+    return request.param
+
+
+def test_a_record_is_of_the_recipes_full_budget(name):
+    card, recipe = read_record(name), RECIPES[name]
+    assert card["data"] == recipe.data and card["batch_size"] == recipe.batch_size
+    assert card["steps"] == recipe.epochs * -(-card["pictures"] // card["batch_size"])
+    assert len(card["seeds"]) >= 3
+    assert not card["commit"].endswith("+")  # made from committed code
+    assert {"command", "device", "versions", "date", "precision"} <= set(card)
+
+
+def test_mean_and_spread_are_those_of_the_seeds(name):
+    card = read_record(name)
+    for key in (*NUMBERS, "minutes", "cpu_minutes"):
+        values = [seed[key] for seed in card["seeds"].values()]
+        assert card["mean"][key] == pytest.approx(statistics.mean(values))
+        assert card["sd"][key] == pytest.approx(statistics.stdev(values))
+
+
+def test_the_page_shows_the_record(name):
+    """The stored output of the page that shows this record is what the record says now."""
+    shown = [
+        output["data"]["text/markdown"]
+        for path in (ROOT / "book").glob("*.ipynb")
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "code" and re.search(rf'record_table\("{name}"\)', cell.source)
+        for output in cell.outputs
+    ]
+    assert shown == [record_table(name).data]
+
+
+def test_pretrained_networks_are_small_and_draw(name):
+    for net in ("G", "D"):
+        assert (RECORDS / name / f"{net}.safetensors").stat().st_size <= 4_000_000
+    G, D = load_pretrained(name)
+    assert not G.training and not D.training
+    pictures = sample(G, 100, seed=0)
+    assert torch.isfinite(pictures).all() and pictures.std(0).mean() > 0.2  # not one picture a hundred times
+    assert D(pictures).shape == (100,)
+
+
+def test_the_pictures_of_the_record_are_drawn_by_its_generator(name):
+    """samples.png shows G's answer to seed 0, up to the half precision of the stored weights."""
+    from PIL import Image
+    from torchvision.transforms.functional import pil_to_tensor
+
+    from ganbook.plots import grid
+
+    with Image.open(RECORDS / name / "samples.png") as file:
+        stored = pil_to_tensor(file.convert("RGB")).float()
+    drawn = grid(sample(load_pretrained(name)[0], 64, seed=0)).permute(2, 0, 1).float()
+    assert stored.shape == drawn.shape and (stored - drawn).abs().mean() < 1
+
+
+def test_unknown_name():
+    with pytest.raises(InputError, match="'stylegan'"):
+        load_pretrained("stylegan")
+
+
+def test_summary():
+    mean, sd = summary([{"a": 1.0}, {"a": 3.0}])
+    assert mean == {"a": 2.0} and sd == {"a": pytest.approx(2**0.5)}
+    assert summary([{"a": 1.0}]) == ({"a": 1.0}, {"a": None})
+
+
+def test_runs_that_differ_make_no_record():
+    card = dict.fromkeys(("recipe", "data", "steps", "batch_size", "lr", "betas", "commit"), 1)
+    check_alike([card, dict(card)], Path("runs"))
+    with pytest.raises(InputError, match="differ in steps"):
+        check_alike([card, {**card, "steps": 2}], Path("runs"))

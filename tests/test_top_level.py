@@ -1,0 +1,116 @@
+"""The files of the top level agree with each other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCK = (ROOT / "constraints.txt").read_text().splitlines()
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+def pins():
+    found = {}
+    for line in LOCK:
+        requirement = Requirement(line)
+        (specifier,) = requirement.specifier
+        assert specifier.operator == "==", line
+        found.setdefault(requirement.name.lower(), []).append(specifier.version)
+    return found
+
+
+def test_the_lock_names_packages_and_versions_and_nothing_else():
+    assert not [line for line in LOCK if re.search(r"://|--|@", line)]
+    assert "torch" in pins() and "jupyter-book" in pins()
+
+
+def test_every_requirement_is_pinned_to_a_version_that_it_allows():
+    for line in [*PROJECT["dependencies"], *(line for extra in EXTRAS.values() for line in extra)]:
+        requirement = Requirement(line)
+        versions = pins()[requirement.name.lower()]
+        assert all(requirement.specifier.contains(version) for version in versions), line
+
+
+def test_pins_that_matter():
+    assert (pins()["jupyter-book"], pins()["nbval"]) == (["1.0.4.post1"], ["0.11.0"])
+
+
+def test_who_installs_the_package_keeps_his_torch_numpy_and_matplotlib():
+    for line in PROJECT["dependencies"]:
+        assert all(s.operator == ">=" for s in Requirement(line).specifier), f"{line} has an upper pin"
+
+
+def test_environment_yml_takes_the_same_pins_from_the_same_source():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *conda, pip = environment["dependencies"]
+    assert "pip" in conda
+    assert pip["pip"][0] == "-c constraints.txt"
+    named = re.fullmatch(r"-e \.\[(.*)\]", pip["pip"][1]).group(1).split(",")
+    assert set(named) == set(EXTRAS)
+    (python,) = [entry.split("=")[1] for entry in conda if entry.startswith("python=")]
+    minimum = PROJECT["requires-python"].removeprefix(">=")
+    assert tuple(map(int, python.split("."))) >= tuple(map(int, minimum.split(".")))
+
+
+def test_the_repository_has_one_address():
+    """pyproject.toml says where the repository lives; everything else repeats it."""
+    address = PROJECT["urls"]["Repository"]
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    assert config["repository"]["url"] == address
+    owner = address.removeprefix("https://github.com/")
+    notebooks = list((ROOT / "book").glob("*.ipynb"))
+    for path in [*notebooks, *(ROOT / "book").glob("*.md"), ROOT / "README.md", ROOT / "CITATION.cff"]:
+        for found in re.findall(r"github(?:\.com)?/([\w.-]+/ganbook)", path.read_text()):
+            assert found == owner, path
+    for path in notebooks:
+        text = path.read_text()
+        assert f"colab.research.google.com/github/{owner}/blob/main/book/{path.name}" in text
+        assert f"git+{address}" in text
+
+
+def test_version_is_the_same_everywhere():
+    import ganbook
+
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert ganbook.__version__ == PROJECT["version"] == citation["version"]
+
+
+def test_vendored_files_are_the_ones_that_were_fetched():
+    import hashlib
+
+    vendor = ROOT / "book" / "_static" / "vendor"
+    sums = dict(reversed(line.split("  ")) for line in (vendor / "SHA256SUMS").read_text().splitlines())
+    files = {str(p.relative_to(vendor)) for p in vendor.rglob("*") if p.is_file()} - {"SHA256SUMS"}
+    assert files == set(sums)
+    for name, expected in sums.items():
+        assert hashlib.sha256((vendor / name).read_bytes()).hexdigest() == expected, name
+    assert (vendor / "mathjax" / "LICENSE").exists()
+
+
+def test_readme_names_the_two_commands():
+    readme = (ROOT / "README.md").read_text()
+    assert "make book" in readme and "make test" in readme
+
+
+@pytest.mark.parametrize("module", sorted(path.stem for path in (ROOT / "ganbook").glob("*.py")))
+def test_imports_run_downwards(module):
+    """The floors of the package: a module imports from floors below its own."""
+    floors = [
+        {"__init__", "errors", "claims"},
+        {"data", "mlp", "objectives", "checkpoints"},
+        {"training", "sampling", "records"},
+        {"plots", "recipes"},
+        {"runs", "book"},
+        {"__main__"},
+    ]
+    level = {name: i for i, floor in enumerate(floors) for name in floor}
+    text = (ROOT / "ganbook" / f"{module}.py").read_text()
+    imported = set(re.findall(r"from ganbook\.(\w+) import", text))
+    assert all(level[name] < level[module] for name in imported), imported
+    drawing = re.search(r"^\s*(?:import|from) (?:matplotlib|ipywidgets)", text, re.M)
+    assert not drawing or module == "plots"
