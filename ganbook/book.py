@@ -1,6 +1,7 @@
 """Running the chapters with papermill, refreshing their stored outputs, building the site from what was run."""
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -182,6 +183,7 @@ def note_time(name: str, seconds: float) -> bool:
         return False
     times[name] = {
         "seconds": round(seconds),
+        "cores": os.cpu_count(),
         "processor": processor(),
         "date": datetime.now(UTC).date().isoformat(),
     }

@@ -32,7 +32,7 @@ def record_table(name: str):
         ("G's loss", "g_loss", ".3f"),
         ("mean of D(x), real", "d_real", ".3f"),
         ("mean of D(G(z)), fake", "d_fake", ".3f"),
-        ("CPU-minutes", "cpu_minutes", ".0f"),
+        ("CPU-minutes of training", "cpu_minutes", ".1f"),
     ]
     lines = [f"| {label} | {card['mean'][key]:{form}} ± {card['sd'][key]:{form}} |" for label, key, form in rows]
     epochs = round(card["steps"] * card["batch_size"] / card["pictures"])
@@ -53,7 +53,7 @@ def time_needed(chapter: str, recipe: str | None = None):
     parts = []
     if chapter in times:
         quick = times[chapter]
-        parts.append(f"**Time.** Quick mode: {quick['seconds']} s on {quick['processor']} ({quick['date']}).")
+        parts.append(f"Quick mode: {quick['seconds']} s on {quick['cores']} cores of {quick['processor']}.")
     if recipe:
         card = read_record(recipe)
         parts.append(

@@ -71,7 +71,7 @@ def wheel(tmp_path_factory):
 def test_a_chapter_runs_in_colab_and_torch_stays(colab, wheel, chapter, tmp_path, monkeypatch):
     home, python, site, there = colab
     before = sorted(path.name for path in there.iterdir())
-    without = subprocess.run([python, "-c", "import torch, sys; import ganbook"], capture_output=True, text=True)
+    without = subprocess.run([python, "-c", "import torch, ganbook"], cwd=home, capture_output=True, text=True)
     assert "No module named 'ganbook'" in without.stderr
     shutil.copy(chapter, tmp_path / chapter.name)
 
