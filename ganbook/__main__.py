@@ -52,8 +52,8 @@ def train(
     last = card["last_epoch"]
     click.echo(
         f"{card['steps']:,} steps in {card['minutes']:.1f} min; over the last epoch "
-        f"D's loss {last['d_loss']:.3f}, G's loss {last['g_loss']:.3f}. "
-        f"Networks, losses and pictures are in {out}"
+        f"D's loss {last['d_loss']:.3f}, G's loss {last['g_loss']:.3f}\n"
+        f"networks, losses and pictures are in {out}"
     )
 
 

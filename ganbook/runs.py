@@ -84,7 +84,7 @@ def train(
         "steps": steps,
         "batch_size": batch_size,
         "lr": row.lr,
-        "betas": row.betas,
+        "betas": list(row.betas),
         "seed": seed,
         "last_epoch": dict(zip(NUMBERS, numbers[-per_epoch:].mean(0).tolist(), strict=True)),
         "by_epoch": [[round(value, 4) for value in epoch.mean(0).tolist()] for epoch in epochs],

@@ -9,12 +9,30 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ganbook.__main__ import main
 from ganbook.recipes import load_networks
 
 
 def ganbook(*args, cwd=None, **env):
     command = [sys.executable, "-m", "ganbook", *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **env})
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, capsys):
+    """The command in this process, in an empty folder, without a network: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GANBOOK_DATA", str(tmp_path / "data"))
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    def call(*args):
+        monkeypatch.setattr(sys, "argv", ["ganbook", *args])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return stop.value.code or 0, *capsys.readouterr()
+
+    return call
 
 
 @pytest.fixture(scope="module")
@@ -100,19 +118,14 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("args, message", MISTAKES.values(), ids=MISTAKES)
-def test_mistakes_are_one_line_and_exit_code_2(args, message, tmp_path):
-    env = {
-        "GANBOOK_DATA": str(tmp_path / "data"),
-        "https_proxy": "http://127.0.0.1:9",
-        "HTTPS_PROXY": "http://127.0.0.1:9",
-    }
-    done = ganbook(*args, cwd=tmp_path, **env)
-    assert done.returncode == 2
-    assert done.stderr.startswith("ganbook: ") and done.stderr.count("\n") == 1 and message in done.stderr
-    assert not (tmp_path / "x").exists() and not Path(tmp_path / "x.png").exists()
+def test_mistakes_are_one_line_and_exit_code_2(args, message, here):
+    code, _, err = here(*args)
+    assert code == 2
+    assert err.startswith("ganbook: ") and err.count("\n") == 1 and message in err
+    assert not Path("x").exists() and not Path("x.png").exists()
 
 
 @pytest.mark.parametrize("command", [[], ["train"], ["sample"], ["run"], ["record"], ["outputs"], ["site"]])
-def test_help(command):
-    done = ganbook(*command, "--help")
-    assert done.returncode == 0 and done.stdout.startswith("Usage: ganbook")
+def test_help(command, here):
+    code, out, _ = here(*command, "--help")
+    assert code == 0 and out.startswith("Usage: ganbook")

@@ -90,3 +90,27 @@ def test_runs_that_differ_make_no_record():
     check_alike([card, dict(card)], Path("runs"))
     with pytest.raises(InputError, match="differ in steps"):
         check_alike([card, {**card, "steps": 2}], Path("runs"))
+
+
+def test_a_record_is_made_from_runs_and_keeps_those_that_are_done(tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from ganbook import recipes
+    from ganbook.checkpoints import load_network, read_card
+    from ganbook.runs import record
+
+    small = replace(RECIPES["mlp"], data="digits", epochs=1, batch_size=600)
+    monkeypatch.setitem(recipes.RECIPES, "mlp", small)
+    card = record("mlp", tmp_path / "record", seeds=2, runs=tmp_path / "runs")
+    assert card == read_card(tmp_path / "record")
+    assert card["steps"] == 3 and list(card["seeds"]) == ["0", "1"]
+    losses = [card["seeds"][seed]["d_loss"] for seed in "01"]
+    assert card["mean"]["d_loss"] == pytest.approx(sum(losses) / 2)
+    G, _ = small.networks()
+    half = load_network(tmp_path / "record" / "G.safetensors", G).net[0].weight.clone()
+    whole = load_network(tmp_path / "runs" / "mlp-seed0" / "G.safetensors", G).net[0].weight
+    torch.testing.assert_close(half, whole, rtol=1e-3, atol=1e-6)
+
+    before = (tmp_path / "runs" / "mlp-seed0" / "card.json").stat().st_mtime_ns
+    assert len(record("mlp", tmp_path / "record", seeds=3, runs=tmp_path / "runs")["seeds"]) == 3
+    assert (tmp_path / "runs" / "mlp-seed0" / "card.json").stat().st_mtime_ns == before
