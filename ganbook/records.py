@@ -46,20 +46,19 @@ def record_table(name: str):
 
 
 def time_needed(chapter: str, recipe: str | None = None):
-    """How long a chapter takes in quick mode and, where it trains a recipe, in full mode: as measured."""
+    """How long a chapter takes in quick mode and, where it shows one, how long its full run took: as measured."""
     from IPython.display import Markdown
 
     times = json.loads(CHAPTER_TIMES.read_text()) if CHAPTER_TIMES.exists() else {}
-    parts = []
+    sentences = ["**Time.**"]
     if chapter in times:
         quick = times[chapter]
-        parts.append(f"Quick mode: {quick['seconds']} s on {quick['cores']} cores of {quick['processor']}.")
+        sentences.append(f"Quick mode: {quick['seconds']} s on {quick['cores']} cores of {quick['processor']}.")
     if recipe:
         card = read_record(recipe)
-        parts.append(
-            f"Full mode: {card['mean']['cpu_minutes']:.0f} CPU-minutes on {card['device']} ({card['date']})."
-        )
-    return Markdown(" ".join(parts))
+        minutes = card["mean"]["cpu_minutes"]
+        sentences.append(f"The full run trained for {minutes:.0f} CPU-minutes on {card['device']}.")
+    return Markdown(" ".join(sentences))
 
 
 def processor() -> str:

@@ -22,13 +22,8 @@ from ganbook.sampling import draw_latents, generate, sample
 from ganbook.training import fit
 
 NUMBERS = ("d_loss", "g_loss", "d_real", "d_fake")
-MOMENTS = (
-    0.02,
-    0.1,
-    0.2,
-    0.5,
-    1.0,
-)  # parts of a run after which its pictures of the same z are kept: 1, 5, 10, 25, 50 of 50 epochs
+# Parts of a run after which its pictures of the same z are kept: after 1, 5, 10, 25 and 50 of 50 epochs.
+MOMENTS = (0.02, 0.1, 0.2, 0.5, 1.0)
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -65,18 +60,6 @@ def train(
     steps = steps or row.epochs * per_epoch
     out.mkdir(parents=True, exist_ok=True)
 
-    around = surroundings(where)  # before the run: the code that runs is the code of now
-    torch.manual_seed(seed)
-    G, D = (net.to(where) for net in row.networks())
-    started, cpu_started = time.perf_counter(), time.process_time()
-    numbers, progress = follow(G, D, row, images, steps, batch_size)
-    minutes, cpu_minutes = (time.perf_counter() - started) / 60, (time.process_time() - cpu_started) / 60
-
-    lines = (f"{n},{','.join(f'{value:.6g}' for value in line)}" for n, line in enumerate(numbers.tolist(), 1))
-    write(out / "losses.csv", "\n".join([f"n,{','.join(NUMBERS)}", *lines, ""]).encode())
-    save_images(out / "samples.png", sample(G, 64, seed=seed), columns=8)
-    save_images(out / "progress.png", progress, columns=10)
-    epochs = numbers.split(per_epoch)
     card = {
         "recipe": name,
         "data": images.name,
@@ -86,15 +69,36 @@ def train(
         "lr": row.lr,
         "betas": list(row.betas),
         "seed": seed,
-        "last_epoch": dict(zip(NUMBERS, numbers[-per_epoch:].mean(0).tolist(), strict=True)),
-        "by_epoch": [[round(value, 4) for value in epoch.mean(0).tolist()] for epoch in epochs],
         "progress_steps": moments(steps),
-        "minutes": minutes,
-        "cpu_minutes": cpu_minutes,
-        **around,
+        **surroundings(where),  # noted before the run: the code that runs is the code of now
     }
+    torch.manual_seed(seed)
+    G, D = (net.to(where) for net in row.networks())
+    started, cpu_started = time.perf_counter(), time.process_time()
+    numbers, progress = follow(G, D, row, images, steps, batch_size)
+    card["minutes"] = (time.perf_counter() - started) / 60
+    card["cpu_minutes"] = (time.process_time() - cpu_started) / 60
+    card |= epoch_means(numbers, per_epoch)
+
+    write(out / "losses.csv", as_csv(numbers).encode())
+    save_images(out / "samples.png", sample(G, 64, seed=seed), columns=8)
+    save_images(out / "progress.png", progress, columns=10)
     save_networks(out, {"G": G, "D": D}, card)
     return card
+
+
+def epoch_means(numbers: Tensor, per_epoch: int) -> dict:
+    """Of the numbers of all steps (steps, 4): their means over each epoch and over the last full one."""
+    by_epoch = [epoch.mean(0).tolist() for epoch in numbers.split(per_epoch)]
+    return {
+        "last_epoch": dict(zip(NUMBERS, numbers[-per_epoch:].mean(0).tolist(), strict=True)),
+        "by_epoch": [[round(value, 4) for value in epoch] for epoch in by_epoch],
+    }
+
+
+def as_csv(numbers: Tensor) -> str:
+    lines = (f"{n},{','.join(f'{value:.6g}' for value in line)}" for n, line in enumerate(numbers.tolist(), 1))
+    return "\n".join([f"n,{','.join(NUMBERS)}", *lines, ""])
 
 
 def moments(steps: int) -> list[int]:
@@ -105,12 +109,12 @@ def follow(
     G: nn.Module, D: nn.Module, row: Recipe, images: datasets.ImageSet, steps: int, batch_size: int
 ) -> tuple[Tensor, Tensor]:
     """Run `fit` under a progress bar. Returns its numbers (steps, 4) and pictures of ten z at the moments."""
-    z = draw_latents(G, 10, seed=0)
+    z, shown = draw_latents(G, 10, seed=0), moments(steps)
     numbers, recent, progress = [], [], []
     updates = fit(G, D, row.objective, images, steps=steps, batch_size=batch_size, lr=row.lr, betas=row.betas)
     for step in tqdm(updates, total=steps, unit="step", mininterval=1):
         recent.append(torch.stack(step[:4]))
-        if step.n in moments(steps):
+        if step.n in shown:
             progress.append(generate(G, z).cpu())
         if len(recent) == 100 or step.n == steps:  # a read waits for the device: seldom
             numbers.append(torch.stack(recent).cpu())

@@ -97,6 +97,15 @@ def test_readme_names_the_two_commands():
     assert "make book" in readme and "make test" in readme
 
 
+def test_the_readmes_program_runs(capsys):
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert "steps=1000" in program and "% 100 == 0" in program
+    names = {}
+    exec(program.replace("steps=1000", "steps=2").replace("% 100 == 0", "% 1 == 0"), names)
+    assert names["pictures"].shape == (64, 1, 28, 28)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["1", "2"]
+
+
 @pytest.mark.parametrize("module", sorted(path.stem for path in (ROOT / "ganbook").glob("*.py")))
 def test_imports_run_downwards(module):
     """The floors of the package: a module imports from floors below its own."""
