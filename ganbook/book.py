@@ -212,9 +212,7 @@ def build_site() -> Path:
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(name, source)
     for path in chapters().values():
-        if not (executed / path).is_file():
-            raise InputError(f"{executed / path} is missing: run `ganbook run` first")
-        nbformat.write(hide_injected(tidy(nbformat.read(executed / path, as_version=4))), source / path)
+        nbformat.write(hide_injected(tidy(read_executed(executed / path))), source / path)
     shutil.rmtree(BUILD / "html", ignore_errors=True)
     jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
     command = [*jupyter_book, "build", str(source), "--path-output", "."]
@@ -222,6 +220,16 @@ def build_site() -> Path:
     if result.returncode:
         raise InputError("the site has warnings or errors: they stand above, each with its page")
     return BUILD / "html" / "index.html"
+
+
+def read_executed(path: Path) -> nbformat.NotebookNode:
+    """A notebook as the runner left it; one that is missing or failed is not for the site."""
+    if not path.is_file():
+        raise InputError(f"{path} is missing: run `ganbook run` first")
+    notebook = nbformat.read(path, as_version=4)
+    if any(output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", [])):
+        raise InputError(f"{path} ends in an error: mend the chapter and run `ganbook run` again")
+    return notebook
 
 
 def hide_injected(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -177,6 +177,15 @@ def test_a_failing_chapter_is_named_and_the_others_run(checkout):
     assert output == "True 0 <class 'bool'>\n"
 
 
+def test_the_site_is_not_built_from_what_failed_or_never_ran(checkout):
+    (checkout / "_config.yml").write_text("title: tiny\n")
+    with pytest.raises(InputError, match="01-good.ipynb is missing: run `ganbook run` first"):
+        book.build_site()
+    run_chapters(("01", "02"))
+    with pytest.raises(InputError, match="02-bad.ipynb ends in an error"):
+        book.build_site()
+
+
 def test_full_mode_seed_and_exit_code(checkout):
     def run(*args):
         return subprocess.run([sys.executable, "-m", "ganbook", "run", *args], capture_output=True, text=True)
