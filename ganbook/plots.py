@@ -82,13 +82,11 @@ def save_images(path: Path, images: Tensor, columns: int = 8) -> None:
     write(path, png.getvalue())
 
 
-def show_images(images: Tensor, columns: int = 8, title: str | None = None, rows: Sequence[str] = ()) -> None:
-    """Show pictures (n, C, H, W) in [-1, 1] as a grid; `rows` names its rows, if given."""
+def show_images(images: Tensor, columns: int = 8) -> None:
+    """Show pictures (n, C, H, W) in [-1, 1] as a grid."""
     height, width = grid(images, columns).shape[:2]
-    figure, axes = plt.subplots(figsize=(7, 7 * height / width + (0.3 if title else 0)), layout="constrained")
-    draw_grid(axes, images, columns, rows)
-    if title:
-        axes.set_title(title)
+    figure, axes = plt.subplots(figsize=(7, 7 * height / width), layout="constrained")
+    draw_grid(axes, images, columns)
     plt.show()
 
 
@@ -104,16 +102,14 @@ def draw_grid(axes, images: Tensor, columns: int, rows: Sequence[str] = ()) -> N
         side.set_visible(False)
 
 
-def watch(
-    steps: Iterable[Step], G: nn.Module, total: int, shots: int = 6, n: int = 12, seed: int = 0
-) -> Iterator[Step]:
+def watch(steps: Iterable[Step], G: nn.Module, total: int, shots: int = 6, n: int = 12) -> Iterator[Step]:
     """Pass the steps of `fit` through, and show G's pictures of the same n latents at `shots` moments.
 
     The figure grows while training runs; the film strip stays on the page. `total` is how many steps come.
     """
     from IPython.display import display
 
-    z = draw_latents(G, n, seed)
+    z = draw_latents(G, n, seed=0)
     moments = {1, *(round(total * i / (shots - 1)) for i in range(1, shots))}
     strip, names, started, drawn = [], [], time.monotonic(), 0.0
     figure, axes = plt.subplots(figsize=(7, 7 * shots / n + 0.4), layout="constrained")

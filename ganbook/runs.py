@@ -19,9 +19,9 @@ from ganbook.plots import save_images
 from ganbook.recipes import Recipe, load_networks, recipe
 from ganbook.records import processor
 from ganbook.sampling import draw_latents, generate, sample
-from ganbook.training import fit
+from ganbook.training import Step, fit
 
-NUMBERS = ("d_loss", "g_loss", "d_real", "d_fake")
+NUMBERS = Step._fields[:4]  # d_loss, g_loss, d_real, d_fake
 # Parts of a run after which its pictures of the same z are kept: after 1, 5, 10, 25 and 50 of 50 epochs.
 MOMENTS = (0.02, 0.1, 0.2, 0.5, 1.0)
 
