@@ -114,6 +114,20 @@ def record(recipe: str, seeds: int, out: Path | None, runs: Path, device: str) -
 
 
 @cli.command()
+@click.argument("name", type=click.Choice(["ring"]))
+@click.option("--seeds", type=click.IntRange(min=1), default=20, show_default=True, help="Seeds 0, 1, 2, … each.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="As for record.")
+def study(name: str, seeds: int, out: Path | None) -> None:
+    """Make the book's record of the study NAME: every objective on the ring of Gaussians, over several seeds."""
+    from ganbook.records import RECORDS
+    from ganbook.studies import record_ring
+
+    out = out or RECORDS / name
+    record_ring(out, seeds)
+    click.echo(f"record of {name} over {seeds} seeds in {out}")
+
+
+@cli.command()
 @click.argument("chapters", nargs=-1)
 @click.option(
     "--full", is_flag=True, help="Real data and the sources' budgets: minutes to hours.  [default: quick mode]"

@@ -46,3 +46,38 @@ class MLPDiscriminator(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.net(x).squeeze(1)  # (B, 1, 28, 28) -> (B,)
+
+
+class PointGenerator(nn.Module):
+    """G(z) for points in the plane. 17,154 parameters."""
+
+    def __init__(self, latent_dim: int = 2):
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.net = nn.Sequential(
+            nn.Linear(latent_dim, 128),
+            nn.ReLU(),
+            nn.Linear(128, 128),
+            nn.ReLU(),
+            nn.Linear(128, 2),  # no tanh: a point may lie anywhere
+        )
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.net(z)  # (B, latent_dim) -> (B, 2)
+
+
+class PointDiscriminator(nn.Module):
+    """D(x) for points: a logit each. 17,025 parameters in the plane."""
+
+    def __init__(self, dim: int = 2):
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Linear(dim, 128),
+            nn.LeakyReLU(0.2),
+            nn.Linear(128, 128),
+            nn.LeakyReLU(0.2),
+            nn.Linear(128, 1),
+        )
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.net(x).squeeze(1)  # (B, dim) -> (B,)

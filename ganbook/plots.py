@@ -1,9 +1,12 @@
 """Everything the book draws, in one style: pictures, losses, networks. The only module with matplotlib."""
 
+import html
 import inspect
 import io
+import json
 import textwrap
 import time
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from math import log
 from pathlib import Path
@@ -19,6 +22,7 @@ from torchvision.utils import make_grid
 from ganbook.checkpoints import write
 from ganbook.data import to_uint8
 from ganbook.sampling import draw_latents, evaluating, generate
+from ganbook.toys import Mixture
 from ganbook.training import Step
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart. D is blue, G is vermilion on every page.
@@ -100,6 +104,82 @@ def draw_grid(axes, images: Tensor, columns: int, rows: Sequence[str] = ()) -> N
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)
+
+
+def draw_points(axes, x: Tensor, data: Mixture, color: str = VERMILION) -> None:
+    """Points (n, 2) as dots, and each mode of the data as a circle of three standard deviations."""
+    axes.clear()
+    for mean in data.means.cpu():
+        axes.add_patch(plt.Circle(mean.tolist(), 3 * data.sd, fill=False, color=GREY, linewidth=1))
+    axes.scatter(*x.cpu().T, s=3, color=color, linewidths=0, alpha=0.5)
+    reach = 1.5 * data.means.abs().max().item()
+    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
+
+
+def show_points(panels: dict[str, Tensor], data: Mixture, columns: int = 4) -> None:
+    """Sets of points (n, 2) side by side, each under its name, over the modes of the data."""
+    rows, width = -(-len(panels) // columns), min(columns, len(panels))
+    figure, grid_of_axes = plt.subplots(
+        rows, width, figsize=(9, 9 / columns * rows + 0.3 * rows), layout="constrained", squeeze=False
+    )
+    for axes in grid_of_axes.flat[len(panels) :]:
+        axes.axis("off")
+    for axes, (name, x) in zip(grid_of_axes.flat, panels.items(), strict=False):
+        draw_points(axes, x, data)
+        axes.set_title(name, fontsize=10)
+    plt.show()
+
+
+FILM = """<figure style="margin:0;max-width:{width}px" data-captions="{captions}">
+<div role="img" aria-label="{alt}"
+style="aspect-ratio:1;background:url(data:image/png;base64,{png}) 0 0/100% auto"></div>
+<div style="display:flex;gap:.6em;align-items:center">
+<button type="button" aria-label="play or pause" style="width:3em" onclick="
+const button = this, range = this.nextElementSibling;
+const stop = () => {{ clearInterval(button.timer); button.timer = 0; button.textContent = '▶'; }};
+if (button.timer) return stop();
+if (range.value === range.max) range.value = 0;
+button.textContent = '❚❚';
+button.timer = setInterval(() => {{
+  if (range.value === range.max) return stop();
+  range.stepUp(); range.oninput();
+}}, 200);">▶</button>
+<input type="range" min="0" max="{last}" value="0" aria-label="moment" style="flex:1;min-width:0" oninput="
+const film = this.closest('figure');
+film.querySelector('div').style.backgroundPositionY = 100 * this.value / this.max + '%';
+film.querySelector('output').textContent = JSON.parse(film.dataset.captions)[this.value];">
+<output style="width:7em">{first}</output></div></figure>"""
+
+
+def show_film(points: dict[str, Tensor], data: Mixture, alt: str, width: int = 320) -> None:
+    """Sets of points (n, 2), each under its caption, as a film that starts at rest on its first frame.
+
+    Plain HTML around one picture of all frames: it plays, pauses and scrolls on a page without a kernel, too.
+    """
+    from IPython.display import HTML, display
+
+    frames = []
+    for x in points.values():
+        figure = Figure(figsize=(width / 100, width / 100), dpi=100)
+        draw_points(figure.add_axes((0, 0, 1, 1)), x, data)
+        png = io.BytesIO()
+        figure.savefig(png, format="png")
+        frames.append(Image.open(png).convert("RGB"))
+    strip = Image.new("RGB", (width, width * len(frames)))
+    for i, frame in enumerate(frames):
+        strip.paste(frame, (0, width * i))
+    png = io.BytesIO()
+    strip.quantize(16, dither=Image.Dither.NONE).save(png, format="png", optimize=True)
+    captions = list(points)
+    text = FILM.format(
+        width=width,
+        captions=html.escape(json.dumps(captions, ensure_ascii=False)),
+        alt=html.escape(alt),
+        png=b64encode(png.getvalue()).decode(),
+        last=len(captions) - 1,
+        first=html.escape(captions[0]),
+    )
+    display(HTML(text))
 
 
 def watch(steps: Iterable[Step], G: nn.Module, total: int, shots: int = 6, n: int = 12) -> Iterator[Step]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from ganbook.data import ImageSet
+from ganbook.toys import Mixture
 
 
 class Step(NamedTuple):
@@ -22,11 +23,10 @@ class Step(NamedTuple):
     d_real: Tensor  # ()  mean of D(x) = sigmoid(logit) during D's turn, in [0, 1]
     d_fake: Tensor  # ()  mean of D(G(z)) during D's turn, in [0, 1]
     n: int = 0  # updates done so far
-    epoch: float = 0.0  # passes over the data done so far
 
 
 def train_step(G, D, objective, opt_G, opt_D, x, y=None) -> Step:
-    """One pass of Algorithm 1 over real pictures x (B, C, H, W) and as many fakes."""
+    """One pass of Algorithm 1 over real data x (B, ...) and as many fakes."""
     # Discriminator: tell the real x from G(z).
     with torch.no_grad():  # G stays as it is, so its graph is not needed
         x_fake = G(draw_z(G, x), y)
@@ -44,7 +44,7 @@ def train_step(G, D, objective, opt_G, opt_D, x, y=None) -> Step:
 
 
 def draw_z(G: nn.Module, x: Tensor) -> Tensor:
-    """As many z ~ N(0, I) as there are pictures in x, on its device: (B, latent_dim)."""
+    """As many z ~ N(0, I) as there are rows in x, on its device: (B, latent_dim)."""
     return torch.randn(len(x), G.latent_dim, device=x.device)
 
 
@@ -74,7 +74,7 @@ def fit(
     G: nn.Module,
     D: nn.Module,
     objective,  # what each player minimises: ganbook.objectives
-    data: ImageSet,  # on the device of G and D
+    data: ImageSet | Mixture,  # on the device of G and D
     *,
     steps: int,  # updates of each network
     batch_size: int = 64,
@@ -94,6 +94,6 @@ def fit(
             D.train()
             n += 1
             step = train_step(G, D, objective, opt_G, opt_D, x, y)
-            yield step._replace(n=n, epoch=n * batch_size / len(data))
+            yield step._replace(n=n)
             if n == steps:
                 return

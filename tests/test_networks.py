@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganbook.mlp import MLPDiscriminator, MLPGenerator
+from ganbook.mlp import MLPDiscriminator, MLPGenerator, PointDiscriminator, PointGenerator
 from ganbook.recipes import RECIPES
 
 
@@ -45,3 +45,16 @@ def test_dropout_switches_off():
     assert not torch.equal(D(x), D(x))
     D.eval()
     assert torch.equal(D(x), D(x))
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 16])
+def test_the_pair_for_points(latent_dim):
+    G, D = PointGenerator(latent_dim), PointDiscriminator()
+    x = G(torch.randn(5, latent_dim))
+    assert x.shape == (5, 2) and D(x).shape == (5,)
+    assert PointDiscriminator(dim=1)(torch.randn(5, 1)).shape == (5,)
+
+
+def test_sizes_of_the_pair_for_points_are_those_of_their_docstrings():
+    for net in (PointGenerator(), PointDiscriminator()):
+        assert f"{sum(p.numel() for p in net.parameters()):,} parameters" in type(net).__doc__

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.testing import assert_close
 
-from ganbook.objectives import Minimax, NonSaturating
+from ganbook.objectives import Hinge, LeastSquares, Minimax, NonSaturating, OneSidedSmoothing, Wasserstein
 
 
 class Scores:
@@ -68,3 +68,59 @@ def test_slopes_of_the_two_generator_losses(logit):
     assert gradient(lambda x: Minimax().g_loss(Scores(x), None), logit) == pytest.approx(-sigmoid, rel=1e-5)
     expected = pytest.approx(sigmoid - 1, rel=1e-5, abs=1e-7)
     assert gradient(lambda x: NonSaturating().g_loss(Scores(x), None), logit) == expected
+
+
+def test_the_family_by_hand():
+    """Two real logits, 2 and 0, and two fake ones, -3 and 0.5, put into the papers' formulas."""
+    real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-3.0, 0.5])
+
+    def losses(objective):
+        d_loss = objective.d_loss(Scores(real, fake), None, None)
+        return d_loss.item(), objective.g_loss(Scores(fake), None).item()
+
+    assert losses(LeastSquares()) == pytest.approx(
+        (0.5 * (1 + 1) / 2 + 0.5 * (9 + 0.25) / 2, 0.5 * (16 + 0.25) / 2)
+    )
+    assert losses(Hinge()) == pytest.approx(((0 + 1) / 2 + (0 + 1.5) / 2, 1.25))
+    assert losses(Wasserstein()) == pytest.approx((-1 - 1.25, 1.25))
+
+
+def test_one_sided_smoothing_is_cross_entropy_with_targets_09_and_0():
+    expected = bce(REAL, torch.full_like(REAL, 0.9)) + bce(FAKE, torch.zeros_like(FAKE))
+    assert_close(OneSidedSmoothing(0.9).d_loss(Scores(REAL, FAKE), None, None), expected)
+    assert_close(OneSidedSmoothing(0.9).g_loss(Scores(FAKE), None), bce(FAKE, torch.ones_like(FAKE)))
+
+
+@pytest.mark.parametrize(
+    "objective, best", [(LeastSquares(), "p / (p + q)"), (OneSidedSmoothing(0.9), "log odds")]
+)
+def test_the_best_answer_of_d_where_p_is_06_and_q_is_02(objective, best):
+    """Least squares: p/(p + q). Smoothing: D* = αp/(p + q), here as a logit."""
+    p, q = 0.6, 0.2
+    logit = torch.zeros(1, requires_grad=True)
+    for _ in range(2_000):
+        real_part = objective.d_loss(Scores(logit, torch.zeros(1)), None, None)
+        fake_part = objective.d_loss(Scores(torch.zeros(1), logit), None, None)
+        loss = p * real_part + q * fake_part  # the other half of each is a constant
+        (gradient,) = torch.autograd.grad(loss, logit)
+        logit = (logit - 0.05 * gradient).detach().requires_grad_()
+    odds = torch.tensor(0.9 * p / (p + q))
+    expected = {"p / (p + q)": torch.tensor(p / (p + q)), "log odds": odds.logit()}[best]
+    assert logit.item() == pytest.approx(expected.item(), abs=1e-4)
+
+
+ALL = [Minimax(), NonSaturating(), OneSidedSmoothing(), LeastSquares(), Hinge(), Wasserstein()]
+
+
+@pytest.mark.parametrize("objective", ALL, ids=lambda objective: type(objective).__name__)
+def test_d_learns_to_score_real_above_fake_and_g_moves_towards_the_data(objective):
+    """Data at +1, fakes at -1, D(x) = wx: a sign turned anywhere moves w or the fakes the wrong way."""
+    x, theta, w = torch.ones(8, 1), torch.tensor(-1.0, requires_grad=True), torch.tensor(0.1, requires_grad=True)
+
+    def D(points, y=None):
+        return (w * points).squeeze(1)
+
+    (d_gradient,) = torch.autograd.grad(objective.d_loss(D, x, theta.detach() * x), w)
+    assert d_gradient < 0  # so descent raises w: real data score higher
+    (g_gradient,) = torch.autograd.grad(objective.g_loss(D, theta * x), theta)
+    assert g_gradient < 0  # so descent moves the fakes up, towards +1

@@ -1,11 +1,30 @@
 """What is drawn is what is there."""
 
+import html
+import io
+import json
+import re
+from base64 import b64decode
+
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
-from ganbook.plots import grid, group_layers, layer_table, plt, save_images, small_png, trace_layers, watch
+from ganbook.plots import (
+    draw_points,
+    grid,
+    group_layers,
+    layer_table,
+    plt,
+    save_images,
+    show_film,
+    show_points,
+    small_png,
+    trace_layers,
+    watch,
+)
+from ganbook.toys import ring
 from ganbook.training import Step
 
 
@@ -67,3 +86,36 @@ def test_small_png_is_small():
     figure = Figure()
     figure.subplots().imshow(torch.rand(50, 50).numpy())
     assert small_png(figure)[:4] == b"\x89PNG" and len(small_png(figure)) < 20_000
+
+
+def test_points_are_drawn_over_the_modes():
+    _, axes = plt.subplots()
+    points = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    draw_points(axes, points, ring(sd=0.1))
+    assert axes.collections[0].get_offsets().tolist() == points.tolist()
+    assert len(axes.patches) == 8 and {round(circle.radius, 6) for circle in axes.patches} == {0.3}
+    plt.close()
+
+
+def test_sets_of_points_side_by_side(monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda: None)
+    show_points({f"set {i}": torch.zeros(3, 2) for i in range(5)}, ring())
+    panels = plt.gcf().axes
+    assert [axes.get_title() for axes in panels if axes.axison] == [f"set {i}" for i in range(5)]
+    plt.close()
+
+
+def test_a_film_rests_on_its_first_frame_and_holds_them_all(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    frames = {"step 1": torch.zeros(5, 2), 'step "2"': torch.ones(5, 2), "step 3": -torch.ones(5, 2)}
+    show_film(frames, ring(), alt="points <move>", width=100)
+    text = shown[0].data
+    strip = Image.open(io.BytesIO(b64decode(re.search(r"base64,([^)]*)\)", text).group(1))))
+    assert strip.size == (100, 300)
+    tops = [strip.crop((0, 100 * i, 100, 100 * (i + 1))).convert("RGB").tobytes() for i in range(3)]
+    assert len(set(tops)) == 3
+    assert json.loads(html.unescape(re.search(r'data-captions="([^"]*)"', text).group(1))) == list(frames)
+    assert 'value="0"' in text and "<output style" in text and ">step 1</output>" in text
+    assert 'aria-label="points &lt;move&gt;"' in text and "autoplay" not in text and "http" not in text
+    assert not plt.get_fignums()

@@ -1,0 +1,100 @@
+"""Several objectives trained on the same data, over many seeds: what a table compares, and its record."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from ganbook.checkpoints import CARD, write
+from ganbook.metrics import mode_coverage
+from ganbook.mlp import PointDiscriminator, PointGenerator
+from ganbook.objectives import Hinge, LeastSquares, Minimax, NonSaturating, OneSidedSmoothing, Wasserstein
+from ganbook.penalties import R1, R2, GradientPenalty, Penalized, WeightPenaltyOnG
+from ganbook.runs import surroundings
+from ganbook.sampling import sample
+from ganbook.toys import ring
+from ganbook.training import fit
+
+# Each row: G -> the objective that G and its D are trained with.
+FAMILY: dict[str, Callable[[nn.Module], object]] = {
+    "minimax": lambda G: Minimax(),
+    "non-saturating": lambda G: NonSaturating(),
+    "non-saturating, one-sided smoothing 0.9": lambda G: OneSidedSmoothing(0.9),
+    "non-saturating + R1, γ = 0.1": lambda G: Penalized(NonSaturating(), R1(0.1)),
+    "non-saturating + R2, γ = 0.1": lambda G: Penalized(NonSaturating(), R2(0.1)),
+    "non-saturating + L2 on G, λ = 0.001": lambda G: WeightPenaltyOnG(NonSaturating(), G, 0.001),
+    "least squares": lambda G: LeastSquares(),
+    "hinge": lambda G: Hinge(),
+    "Wasserstein + gradient penalty, λ = 1": lambda G: Penalized(Wasserstein(), GradientPenalty(1.0)),
+}
+MOMENTA = (0.0, 0.5, 0.9)  # Adam's β₁
+STEPS, BATCH_SIZE, LR = 2_000, 128, 1e-3
+
+
+def train_on_ring(objective: str, beta1: float, seed: int, steps: int) -> tuple[int, float]:
+    """Train one row of FAMILY on the ring of eight. Returns modes covered (of 8) and quality (0 to 1)."""
+    torch.manual_seed(seed)
+    data, G, D = ring(), PointGenerator(), PointDiscriminator()
+    betas = (beta1, 0.999)
+    for _step in fit(G, D, FAMILY[objective](G), data, steps=steps, batch_size=BATCH_SIZE, lr=LR, betas=betas):
+        pass
+    return mode_coverage(sample(G, 2_500, seed=seed), data)
+
+
+def compare(momenta: tuple[float, ...], seeds: list[int], steps: int) -> dict:
+    """Train every row of FAMILY with every β₁ and every seed.
+
+    Returns results[objective][β₁] = {"modes": […], "quality": […]}, a number a seed.
+    """
+    plan = [(name, beta1) for name in FAMILY for beta1 in momenta]
+    results: dict = {name: {} for name in FAMILY}
+    for name, beta1 in tqdm(plan, unit="cell", disable=None):
+        runs = [train_on_ring(name, beta1, seed, steps) for seed in seeds]
+        modes, quality = zip(*runs, strict=True)
+        results[name][str(beta1)] = {"modes": list(modes), "quality": [round(value, 4) for value in quality]}
+    return results
+
+
+def record_ring(out: Path, seeds: int) -> dict:
+    """The record behind the table of the chapter on the two updates: writes card.json to `out`, returns it."""
+    out.mkdir(parents=True, exist_ok=True)
+    card = {
+        "command": f"ganbook study ring --seeds {seeds}",
+        "seeds": seeds,
+        "steps": STEPS,
+        "batch_size": BATCH_SIZE,
+        "lr": LR,
+        "beta2": 0.999,
+        **surroundings(torch.device("cpu")),
+    }
+    started = time.process_time()
+    card["results"] = compare(MOMENTA, list(range(seeds)), STEPS)
+    card["cpu_minutes"] = (time.process_time() - started) / 60
+    write(out / CARD, json.dumps(card).encode())
+    return card
+
+
+def family_table(results: dict) -> str:
+    """The results of `compare` as Markdown: a row an objective, a column a β₁, over the seeds."""
+    momenta = list(next(iter(results.values())))
+    head = "| objective | " + " | ".join(f"β₁ = {float(beta1):g}" for beta1 in momenta) + " |"
+    lines = [head, "|---|" + "---|" * len(momenta)]
+    for name, row in results.items():
+        lines.append(f"| {name} | " + " | ".join(summarise(**row[beta1]) for beta1 in momenta) + " |")
+    return "\n".join(lines)
+
+
+def summarise(modes: list[int], quality: list[float]) -> str:
+    """Mean ± standard deviation over the seeds; a single seed has no deviation."""
+    numbers = f"{statistics.mean(modes):.1f} modes, {statistics.mean(quality):.2f}"
+    if len(modes) == 1:
+        return numbers
+    return (
+        f"{statistics.mean(modes):.1f} ± {statistics.stdev(modes):.1f} modes, "
+        f"{statistics.mean(quality):.2f} ± {statistics.stdev(quality):.2f}"
+    )
