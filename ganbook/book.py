@@ -199,6 +199,9 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     }
     for cell in notebook.cells:
         cell.metadata = {key: value for key, value in cell.metadata.items() if key in ("tags", "mystnb") and value}
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):  # a widget dies with its kernel: its picture stays
+                output.data.pop("application/vnd.jupyter.widget-view+json", None)
     return notebook
 
 

@@ -6,7 +6,7 @@ from ganbook.toys import Mixture
 
 
 def mode_coverage(x: Tensor, mixture: Mixture) -> tuple[int, float]:
-    """How many modes the points x (n, d) reach, and the share of high quality among them.
+    """How many modes the points x (n, d) cover, and the share of them of high quality.
 
     High quality: within three standard deviations of the nearest mode. Covered: a mode
     that at least a fifth of its fair share, n/K points of high quality, is nearest to.

@@ -1,5 +1,11 @@
-"""The first GAN: two multilayer perceptrons face to face (Goodfellow et al., 2014), for 28x28 grey pictures."""
+"""Networks without convolutions: the first GAN's pair for 28x28 grey pictures, and pairs for points.
 
+In each pair two multilayer perceptrons face each other, as in Goodfellow et al. (2014).
+"""
+
+from math import log, pi
+
+import torch
 from torch import Tensor, nn
 
 
@@ -81,3 +87,22 @@ class PointDiscriminator(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.net(x).squeeze(1)  # (B, dim) -> (B,)
+
+
+class LineGenerator(nn.Module):
+    """G(z) = μ + σz on the line: the one generator here whose density we can write down."""
+
+    latent_dim = 1
+
+    def __init__(self, mu: float, sd: float):
+        super().__init__()
+        self.mu = nn.Parameter(torch.tensor(mu))
+        self.log_sd = nn.Parameter(torch.tensor(log(sd)))
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.mu + self.log_sd.exp() * z  # (B, 1) -> (B, 1)
+
+    def density(self, x: Tensor) -> Tensor:
+        """q(x), that of N(μ, σ²): (N,) -> (N,)."""
+        squares = ((x - self.mu) / self.log_sd.exp()).square()
+        return (-squares / 2 - self.log_sd - log(2 * pi) / 2).exp()

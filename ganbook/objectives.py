@@ -24,14 +24,14 @@ class Minimax:
 
 
 class NonSaturating(Minimax):
-    """The same D; G maximises log D(G(z)) (ibid., section 3): steep where G is losing."""
+    """The same D; G maximises log D(G(z)), steep where G loses (ibid., section 3)."""
 
     def g_loss(self, D, x_fake, y=None):
         return softplus(-D(x_fake, y)).mean()
 
 
 class OneSidedSmoothing(NonSaturating):
-    """Real data get the target 0.9, fakes keep 0 (Salimans et al., 2016, section 3.4)."""
+    """Real data get the target 0.9, fakes 0 (Salimans et al., 2016, section 3.4)."""
 
     def __init__(self, target: float = 0.9):
         self.target = target

@@ -45,7 +45,7 @@ class R2:
 
 
 class GradientPenalty:
-    """λ E(‖∇D(x̂)‖ − 1)², x̂ between a real and a fake (Gulrajani et al., 2017, eq. 3)."""
+    """λ E(‖∇D(x̂)‖ − 1)², x̂ between real and fake (Gulrajani et al., 2017, eq. 3)."""
 
     def __init__(self, weight: float = 10.0):
         self.weight = weight

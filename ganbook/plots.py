@@ -114,6 +114,7 @@ def draw_points(axes, x: Tensor, data: Mixture, color: str = VERMILION) -> None:
     axes.scatter(*x.cpu().T, s=3, color=color, linewidths=0, alpha=0.5)
     reach = 1.5 * data.means.abs().max().item()
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
 
 
 def show_points(panels: dict[str, Tensor], data: Mixture, columns: int = 4) -> None:
@@ -151,7 +152,7 @@ film.querySelector('output').textContent = JSON.parse(film.dataset.captions)[thi
 <output style="width:7em">{first}</output></div></figure>"""
 
 
-def show_film(points: dict[str, Tensor], data: Mixture, alt: str, width: int = 320) -> None:
+def show_film(points: dict[str, Tensor], data: Mixture, alt: str, width: int = 260) -> None:
     """Sets of points (n, 2), each under its caption, as a film that starts at rest on its first frame.
 
     Plain HTML around one picture of all frames: it plays, pauses and scrolls on a page without a kernel, too.

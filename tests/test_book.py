@@ -123,6 +123,32 @@ def test_every_chapter_has_claims(path):
     assert count_claims(path) >= 5
 
 
+def test_every_exercise_has_a_solution_that_is_run(cells):
+    headings, solved, claims = [], set(), set()
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            headings += re.findall(r"^### (Exercise \d+)", cell.source, re.M)
+        elif "hide-cell" in tags(cell):
+            solved.add(headings[-1])
+            claims |= {headings[-1]} if "claim(" in cell.source else set()
+    assert len(headings) >= 3 and solved == claims == set(headings)
+
+
+def test_every_answer_to_a_question_gets_feedback(cells):
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    answers = re.findall(r"<details><summary>(.+?)</summary>\n\n(.+?)\n</details>", text, re.S)
+    assert len(answers) >= 4 and len(answers) == text.count("<details") == text.count("</details>")
+    assert all(len(feedback.split()) >= 1 for _, feedback in answers)
+
+
+def test_theorems_are_proved_and_references_meet_their_labels(cells):
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    stated = len(re.findall(r"{prf:(?:theorem|proposition)}", text))
+    assert stated == text.count("{prf:proof}")
+    labels = re.findall(r":label: (\S+)", text)
+    assert len(labels) == len(set(labels)) == len(re.findall(r":::{prf:(?!proof)", text))
+
+
 # The runner.
 
 

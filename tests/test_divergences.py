@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from ganbook.divergences import best_logits, jsd, kl, value, wasserstein
+from ganbook.mlp import LineGenerator
+from ganbook.toys import bumps
 
 X = torch.linspace(-30, 30, 60_001, dtype=torch.float64)
 
@@ -74,3 +76,25 @@ def test_gradients_pass_through():
     p, q = normal(0, 1), normal(mu, 1)
     kl(p, q, X).backward()
     assert mu.grad.item() == pytest.approx(0.7, abs=1e-9)  # KL = mu²/2
+
+
+def test_far_tails_neither_blow_up_nor_stop_the_gradient():
+    """Where a density underflows to 0, or to the smallest number above it."""
+    x = torch.linspace(-15, 15, 6001, dtype=torch.float64)
+    p = bumps(-4.0, 4.0, sd=0.2).log_density(x[:, None]).exp()
+    G = LineGenerator(4.0, 0.3).double()
+    distance = jsd(p, G.density(x), x)
+    assert (p == 0).any() and 0 < distance < log(2)
+    gradients = torch.autograd.grad(distance, list(G.parameters()))
+    assert all(gradient.isfinite() for gradient in gradients)
+    for div in (kl(G.density(x), p + 1e-300, x), jsd(G.density(x), p, x)):
+        assert div.isfinite()
+        assert all(g.isfinite() for g in torch.autograd.grad(div, list(G.parameters())))
+
+
+def test_jsd_of_random_mixtures_lies_between_0_and_log_2():
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        centres = 4 * torch.randn(4, generator=generator, dtype=torch.float64)
+        p, q = (bumps(*pair.tolist(), sd=0.5).log_density(X[:, None]).exp() for pair in centres.split(2))
+        assert 0 < jsd(p, q, X) < log(2)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganbook.mlp import MLPDiscriminator, MLPGenerator, PointDiscriminator, PointGenerator
+from ganbook.mlp import LineGenerator, MLPDiscriminator, MLPGenerator, PointDiscriminator, PointGenerator
 from ganbook.recipes import RECIPES
 
 
@@ -58,3 +58,12 @@ def test_the_pair_for_points(latent_dim):
 def test_sizes_of_the_pair_for_points_are_those_of_their_docstrings():
     for net in (PointGenerator(), PointDiscriminator()):
         assert f"{sum(p.numel() for p in net.parameters()):,} parameters" in type(net).__doc__
+
+
+def test_the_line_generator_has_the_density_of_its_samples():
+    G = LineGenerator(1.5, 0.5)
+    torch.manual_seed(0)
+    x = G(torch.randn(100_000, 1)).detach().squeeze(1)
+    assert x.mean().item() == pytest.approx(1.5, abs=0.01) and x.std().item() == pytest.approx(0.5, abs=0.01)
+    expected = torch.distributions.Normal(1.5, 0.5).log_prob(x[:50]).exp()
+    torch.testing.assert_close(G.density(x[:50]).detach(), expected)

@@ -1,0 +1,138 @@
+"""What a reader moves: explorers with sliders. The only module with ipywidgets, which may be missing.
+
+Each explorer is a picture that a pure function draws from numbers that another gives. With a kernel at hand the
+sliders draw it anew; on a page without one, the picture of the start stands still.
+"""
+
+from base64 import b64encode
+from math import log
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, trapezoid
+
+from ganbook.divergences import best_logits, jsd, value
+from ganbook.objectives import Minimax, NonSaturating
+from ganbook.plots import BLUE, GREEN, GREY, VERMILION, Figure, small_png
+from ganbook.toys import bumps
+
+try:
+    import ipywidgets
+except ImportError:  # the explorers then show their pictures, without sliders
+    ipywidgets = None
+
+DATA = bumps(-2.0, 2.0, sd=0.6)
+X = torch.linspace(-25, 25, 2501, dtype=torch.float64)  # holds all of p and q, wherever the sliders stand
+G_LOSSES = {"non-saturating": NonSaturating(), "minimax": Minimax()}
+SEEN = X.abs() <= 7
+STYLE = {"non-saturating": (VERMILION, "-"), "minimax": ("black", "--")}
+
+
+class Game(NamedTuple):
+    """G's density q = N(mu, sd²) against the data's p and the best D, at the places X, each (N,)."""
+
+    p: Tensor
+    q: Tensor
+    D: Tensor  # D*(x), a probability
+    push: dict[str, Tensor]  # by each of G's losses: where a fake at x goes when its own loss falls, -d loss/dx
+    V: float  # V(D*, G), nats
+    jsd: float  # nats
+    gradient: dict[str, tuple[float, float]]  # of each of G's losses by mu and by sd, D* held fixed
+
+
+def game_state(mu: float, sd: float) -> Game:
+    """Where the game of Goodfellow et al. (2014) stands when D is the best against G's density N(mu, sd²)."""
+    G = bumps(mu, sd=sd)
+
+    def best_D(x: Tensor, y: None = None) -> Tensor:
+        return DATA.log_density(x) - G.log_density(x)  # best_logits, with slopes also where p or q rounds to 0
+
+    fakes = X[:, None].clone().requires_grad_()
+    p, q = DATA.log_density(X[:, None]).exp(), G.log_density(X[:, None]).exp()
+    push, gradient = {}, {}
+    for name, objective in G_LOSSES.items():
+        total = objective.g_loss(best_D, fakes) * len(fakes)  # no mean: each fake feels its own loss alone
+        slope = torch.autograd.grad(total, fakes)[0].squeeze(1)
+        push[name] = -slope
+        # A fake is x = mu + sd·eps, so dx/dmu = 1 and dx/dsd = eps: the gradients are means of slopes over q.
+        eps = (X - mu) / sd
+        gradient[name] = (trapezoid(q * slope, X).item(), trapezoid(q * slope * eps, X).item())
+    logits = best_logits(p, q)
+    return Game(p, q, logits.sigmoid(), push, value(logits, p, q, X).item(), jsd(p, q, X).item(), gradient)
+
+
+def draw_game(mu: float, sd: float) -> Figure:
+    """Above, both densities and the best D; below, how each of G's losses pushes a fake at x. Dots are fakes."""
+    game = game_state(mu, sd)
+    fakes = mu + sd * torch.linspace(-2, 2, 9, dtype=torch.float64)
+    figure = Figure(figsize=(4.8, 5.6))  # narrow, so that its letters can be read on a phone
+    figure.subplots_adjust(left=0.18, right=0.94, bottom=0.09, top=0.87, hspace=0.48)
+    top, bottom = figure.subplots(2, 1, sharex=True)
+    draw_densities(top, game)
+    draw_push(bottom, game, fakes)
+    bottom.set(xlim=(-7, 7), xlabel="x")
+    for axes in (top, bottom):
+        axes.yaxis.set_label_coords(-0.13, 0.5)  # fixed, or they would jump with the scale
+    numbers = f"V(D*, G) = {game.V:.3f}    JSD = {game.jsd:.3f}    −log 4 = {-log(4):.3f}"
+    figure.text(0.5, 0.965, numbers.replace("-", "−"), ha="center")
+    return figure
+
+
+def draw_densities(axes, game: Game) -> None:
+    for density, color, name in ((game.p, GREEN, "data p"), (game.q, VERMILION, "G's q")):
+        axes.fill_between(X[SEEN], density[SEEN], color=color, alpha=0.25)
+        axes.plot(X[SEEN], density[SEEN], color=color, linewidth=2, label=name)
+    axes.plot([], [], color=BLUE, linewidth=2, label="best D (right)")
+    axes.set(ylim=(0, 0.8), yticks=[0, 0.4, 0.8], ylabel="density")
+    axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 0.99), columnspacing=1.2, handlelength=1.4)
+    right = axes.twinx()
+    right.plot(X[SEEN], game.D[SEEN], color=BLUE, linewidth=2)
+    right.axhline(0.5, color=BLUE, linestyle=":", linewidth=1)
+    right.set(ylim=(0, 1), yticks=[0, 0.5, 1], yticklabels=["0", "½", "1"])
+    right.tick_params(axis="y", colors=BLUE)
+
+
+def draw_push(axes, game: Game, fakes: Tensor) -> None:
+    """The curves are bold where there are fakes to feel them; the scale follows the fakes."""
+    felt = SEEN & (X >= fakes.min()) & (X <= fakes.max())
+    at = torch.searchsorted(X, fakes[fakes.abs() <= 7])
+    for name, (color, line) in STYLE.items():
+        push, by_mu, by_sd = game.push[name], *game.gradient[name]
+        numbers = f"pushes μ by {-by_mu:+z.2f}, sd by {-by_sd:+z.2f}".replace("-", "−")
+        axes.plot(X[SEEN], push[SEEN], color=color, linestyle=line, linewidth=1, alpha=0.35)
+        axes.plot(X[felt], push[felt], color=color, linestyle=line, linewidth=2.5, label=f"{name}: {numbers}")
+        axes.plot(X[at], push[at], "o", color=color, markersize=5)
+    strongest = max(game.push[name][felt].abs().max() for name in STYLE)
+    limit = next(size for size in (2, 5, 10, 20, 50) if size > strongest)
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.set(ylim=(-limit, limit), yticks=[-limit, 0, limit], ylabel="push on a fake\nleft ←   → right")
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.22, 0.97), handlelength=2)
+
+
+def game_sliders(mu: float, sd: float) -> "ipywidgets.VBox":
+    """Two sliders, for q's mean and width, above the picture that follows them."""
+    look = {"layout": {"width": "auto"}, "style": {"description_width": "4.5em"}}
+    mean = ipywidgets.FloatSlider(value=mu, min=-4, max=4, step=0.1, description="mean μ", **look)
+    width = ipywidgets.FloatSlider(value=sd, min=0.2, max=3, step=0.1, description="width sd", **look)
+    picture = ipywidgets.Image(value=small_png(draw_game(mu, sd)), format="png")
+
+    def redraw(change):
+        picture.value = small_png(draw_game(mean.value, width.value))
+
+    mean.observe(redraw, "value")
+    width.observe(redraw, "value")
+    return ipywidgets.VBox([mean, width, picture], layout={"max_width": "480px"})
+
+
+def explore_game() -> None:
+    """Move and widen G's density, and see D*, V and the push on G. Without a kernel: a still picture at (1, 1)."""
+    from IPython.display import display
+
+    bundle = {
+        "image/png": b64encode(small_png(draw_game(1, 1))).decode(),
+        "text/plain": "The game at G's mean 1 and width 1; sliders move it where a kernel runs.",
+    }
+    if ipywidgets:
+        view = {"version_major": 2, "version_minor": 0, "model_id": game_sliders(1, 1).model_id}
+        bundle["application/vnd.jupyter.widget-view+json"] = view
+    display(bundle, raw=True)
