@@ -131,13 +131,14 @@ def test_every_exercise_has_a_solution_that_is_run(cells):
         elif "hide-cell" in tags(cell):
             solved.add(headings[-1])
             claims |= {headings[-1]} if "claim(" in cell.source else set()
-    assert len(headings) >= 3 and solved == claims == set(headings)
+    assert len(headings) >= 5 and solved == claims == set(headings)
 
 
 def test_every_answer_to_a_question_gets_feedback(cells):
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     answers = re.findall(r"<details><summary>(.+?)</summary>\n\n(.+?)\n</details>", text, re.S)
-    assert len(answers) >= 4 and len(answers) == text.count("<details") == text.count("</details>")
+    assert len(re.findall(r"^\*\*\d\. .+\*\*$", text, re.M)) >= 4 and len(answers) >= 3 * 4
+    assert len(answers) == text.count("<details") == text.count("</details>")
     assert all(len(feedback.split()) >= 1 for _, feedback in answers)
 
 
