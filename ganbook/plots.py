@@ -131,6 +131,7 @@ def show_points(panels: dict[str, Tensor], data: Mixture, columns: int = 4) -> N
     plt.show()
 
 
+FILM_WIDTH = 260  # pixels
 FILM = """<figure style="margin:0;max-width:{width}px" data-captions="{captions}">
 <div role="img" aria-label="{alt}"
 style="aspect-ratio:1;background:url(data:image/png;base64,{png}) 0 0/100% auto"></div>
@@ -152,7 +153,7 @@ film.querySelector('output').textContent = JSON.parse(film.dataset.captions)[thi
 <output style="width:7em">{first}</output></div></figure>"""
 
 
-def show_film(points: dict[str, Tensor], data: Mixture, alt: str, width: int = 260) -> None:
+def show_film(points: dict[str, Tensor], data: Mixture, alt: str) -> None:
     """Sets of points (n, 2), each under its caption, as a film that starts at rest on its first frame.
 
     Plain HTML around one picture of all frames: it plays, pauses and scrolls on a page without a kernel, too.
@@ -161,19 +162,19 @@ def show_film(points: dict[str, Tensor], data: Mixture, alt: str, width: int = 2
 
     frames = []
     for x in points.values():
-        figure = Figure(figsize=(width / 100, width / 100), dpi=100)
+        figure = Figure(figsize=(FILM_WIDTH / 100, FILM_WIDTH / 100), dpi=100)
         draw_points(figure.add_axes((0, 0, 1, 1)), x, data)
         png = io.BytesIO()
         figure.savefig(png, format="png")
         frames.append(Image.open(png).convert("RGB"))
-    strip = Image.new("RGB", (width, width * len(frames)))
+    strip = Image.new("RGB", (FILM_WIDTH, FILM_WIDTH * len(frames)))
     for i, frame in enumerate(frames):
-        strip.paste(frame, (0, width * i))
+        strip.paste(frame, (0, FILM_WIDTH * i))
     png = io.BytesIO()
     strip.quantize(16, dither=Image.Dither.NONE).save(png, format="png", optimize=True)
     captions = list(points)
     text = FILM.format(
-        width=width,
+        width=FILM_WIDTH,
         captions=html.escape(json.dumps(captions, ensure_ascii=False)),
         alt=html.escape(alt),
         png=b64encode(png.getvalue()).decode(),

@@ -34,6 +34,7 @@ FAMILY: dict[str, Callable[[nn.Module], object]] = {
     "Wasserstein + gradient penalty, λ = 1": lambda G: Penalized(Wasserstein(), GradientPenalty(1.0)),
 }
 MOMENTA = (0.0, 0.5, 0.9)  # Adam's β₁
+BETA2 = 0.999
 STEPS, BATCH_SIZE, LR = 2_000, 128, 1e-3
 
 
@@ -41,7 +42,7 @@ def train_on_ring(objective: str, beta1: float, seed: int, steps: int) -> tuple[
     """Train one row of FAMILY on the ring of eight. Returns modes covered (of 8) and quality (0 to 1)."""
     torch.manual_seed(seed)
     data, G, D = ring(), PointGenerator(), PointDiscriminator()
-    betas = (beta1, 0.999)
+    betas = (beta1, BETA2)
     for _step in fit(G, D, FAMILY[objective](G), data, steps=steps, batch_size=BATCH_SIZE, lr=LR, betas=betas):
         pass
     return mode_coverage(sample(G, 2_500, seed=seed), data)
@@ -71,7 +72,7 @@ def record_ring(out: Path, seeds: int) -> dict:
         "steps": STEPS,
         "batch_size": BATCH_SIZE,
         "lr": LR,
-        "beta2": 0.999,
+        "beta2": BETA2,
         **surroundings(torch.device("cpu")),
     }
     started = time.process_time()
@@ -106,10 +107,9 @@ def family_table(results: dict) -> str:
 
 def summarise(modes: list[int], quality: list[float]) -> str:
     """Mean ± standard deviation over the seeds; a single seed has no deviation."""
-    numbers = f"{statistics.mean(modes):.1f} modes, {statistics.mean(quality):.2f}"
-    if len(modes) == 1:
-        return numbers
-    return (
-        f"{statistics.mean(modes):.1f} ± {statistics.stdev(modes):.1f} modes, "
-        f"{statistics.mean(quality):.2f} ± {statistics.stdev(quality):.2f}"
-    )
+
+    def spread(numbers: list[float], form: str) -> str:
+        deviation = f" ± {statistics.stdev(numbers):{form}}" if len(numbers) > 1 else ""
+        return f"{statistics.mean(numbers):{form}}{deviation}"
+
+    return f"{spread(modes, '.1f')} modes, {spread(quality, '.2f')}"

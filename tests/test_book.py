@@ -139,7 +139,9 @@ def test_every_answer_to_a_question_gets_feedback(cells):
     answers = re.findall(r"<details><summary>(.+?)</summary>\n\n(.+?)\n</details>", text, re.S)
     assert len(re.findall(r"^\*\*\d\. .+\*\*$", text, re.M)) >= 4 and len(answers) >= 3 * 4
     assert len(answers) == text.count("<details") == text.count("</details>")
-    assert all(len(feedback.split()) >= 1 for _, feedback in answers)
+    right = [feedback for _, feedback in answers if feedback.startswith("Right")]
+    assert len(right) == len(re.findall(r"^\*\*\d\. .+\*\*$", text, re.M))  # one for each question
+    assert all(len(feedback.split()) >= 5 for _, feedback in answers if feedback not in right)
 
 
 def test_theorems_are_proved_and_references_meet_their_labels(cells):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
 from ganbook.plots import (
+    FILM_WIDTH,
     draw_points,
     grid,
     group_layers,
@@ -109,11 +110,14 @@ def test_a_film_rests_on_its_first_frame_and_holds_them_all(monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", shown.append)
     frames = {"step 1": torch.zeros(5, 2), 'step "2"': torch.ones(5, 2), "step 3": -torch.ones(5, 2)}
-    show_film(frames, ring(), alt="points <move>", width=100)
+    show_film(frames, ring(), alt="points <move>")
     text = shown[0].data
     strip = Image.open(io.BytesIO(b64decode(re.search(r"base64,([^)]*)\)", text).group(1))))
-    assert strip.size == (100, 300)
-    tops = [strip.crop((0, 100 * i, 100, 100 * (i + 1))).convert("RGB").tobytes() for i in range(3)]
+    assert strip.size == (FILM_WIDTH, 3 * FILM_WIDTH)
+    tops = [
+        strip.crop((0, FILM_WIDTH * i, FILM_WIDTH, FILM_WIDTH * (i + 1))).convert("RGB").tobytes()
+        for i in range(3)
+    ]
     assert len(set(tops)) == 3
     assert json.loads(html.unescape(re.search(r'data-captions="([^"]*)"', text).group(1))) == list(frames)
     assert 'value="0"' in text and "<output style" in text and ">step 1</output>" in text

@@ -1,6 +1,7 @@
 """Every row of the family trains; the table says what the results say."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 
 from ganbook import studies
 from ganbook.__main__ import cli
+from ganbook.mlp import PointGenerator
 from ganbook.studies import FAMILY, compare, family_table, train_on_ring
 
 
@@ -56,3 +58,12 @@ def test_the_command_writes_a_record(tmp_path, monkeypatch):
     card = json.loads((tmp_path / "ring" / "card.json").read_text())
     assert card["command"] == "ganbook study ring --seeds 2" and card["seeds"] == 2
     assert set(card["results"]) == set(FAMILY) and card["commit"]
+
+
+def test_names_of_the_rows_say_what_they_are():
+    G = PointGenerator()
+    for name, make in FAMILY.items():
+        objective = make(G)
+        numbers = [objective, *getattr(objective, "penalties", [])]
+        weights = [v for part in numbers for k, v in vars(part).items() if k in ("gamma", "weight", "target")]
+        assert re.findall(r"\d+\.?\d*$", name) == [f"{weight:g}" for weight in weights], name

@@ -60,3 +60,7 @@ def test_batches_never_end_and_are_fresh():
 def test_a_mixture_that_cannot_be_is_refused(means, sd, message):
     with pytest.raises(InputError, match=message):
         Mixture(means, sd)
+
+
+def test_a_mixture_draws_on_its_own_device():
+    assert ring().to("meta").sample(3).device.type == "meta"
