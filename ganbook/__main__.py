@@ -14,41 +14,67 @@ def cli() -> None:
     """Train and sample the GANs of the book, and run its chapters."""
 
 
+COUNT, RATE, FILE = (
+    click.IntRange(min=1),
+    click.FloatRange(min=0, min_open=True),
+    click.Path(exists=True, dir_okay=False),
+)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+NETWORKS = ("image_size", "latent_dim", "width_g", "width_d")  # options of `train` that the networks are built by
+
+
 @cli.command()
 @click.argument("recipe")
-@click.option("--data", metavar="NAME", help="Data set: digits (needs nothing) or mnist.  [default: the recipe's]")
+@click.option("--data", metavar="NAME|FOLDER", help="digits, mnist, avatars, celeba, or a folder of pictures.")
+@click.option("--out", type=FOLDER, required=True, help="Folder to write; made if missing.")
+@click.option("--steps", type=COUNT, help="Updates of each network in all, also after --resume.")
+@click.option("--epochs", type=COUNT, help="Instead of --steps: passes over the data.")
+@click.option("--batch", "batch_size", type=COUNT, help="Pictures in a batch.")
+@click.option("--size", "image_size", type=COUNT, help="Sides of the pictures, for dcgan64 and dcgan96.")
+@click.option("--latent-dim", type=COUNT, help="Numbers in z.")
+@click.option("--width-g", type=COUNT, help="Channels of G's widest picture; deeper layers have multiples.")
+@click.option("--width-d", type=COUNT, help="Channels of D's first layer; deeper ones have multiples.")
+@click.option("--lr-g", type=RATE, help="Step size of G's Adam.")
+@click.option("--lr-d", type=RATE, help="Step size of D's Adam.")
+@click.option("--beta1", type=click.FloatRange(0, 1, max_open=True), help="Adam's memory of gradients.")
+@click.option("--g-every", type=COUNT, default=1, show_default=True, help="G moves in each N-th step.")
+@click.option("--d-every", type=COUNT, default=1, show_default=True, help="D moves in each N-th step.")
+@click.option("--decay-every", type=COUNT, help="Halve both step sizes after each N steps.  [default: never]")
+@click.option("--l2", type=RATE, help="Weight of a penalty on the squares of G's weights.  [default: none]")
 @click.option(
-    "--steps",
-    type=click.IntRange(min=1),
-    help="Updates of each network in all.  [default: the recipe's epochs]",
+    "--penalty",
+    type=click.Choice(["r1", "r2", "gp"]),
+    help="Penalty on D's slope. D is then built with instance norm for batch norm.",
 )
+@click.option("--penalty-weight", type=RATE, help="Its weight.  [default: 10]")
+@click.option("--init-g", type=FILE, help="Weights for G to begin with: a G.safetensors.")
+@click.option("--init-d", type=FILE, help="Weights for D to begin with.")
+@click.option("--sample-every", type=COUNT, help="Write 64 pictures after each N steps.  [default: never]")
+@click.option("--save-every", type=COUNT, default=1000, show_default=True, help="Steps between checkpoints.")
+@click.option("--resume", type=FOLDER, help="Go on with the run in this folder, which may be --out itself.")
+@click.option("--tensorboard", is_flag=True, help="Log losses and pictures to OUT/tensorboard.")
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Folder to write; made if missing.",
+    "--workers", type=click.IntRange(min=0), default=0, help="Processes that read a folder.  [default: none]"
 )
-@click.option("--batch", type=click.IntRange(min=1), help="Pictures in a batch.  [default: the recipe's]")
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="The same seed, the same networks.",
-)
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    help="cpu, cuda, cuda:1, mps; auto takes a GPU where there is one.",
-)
-def train(
-    recipe: str, data: str | None, steps: int | None, out: Path, batch: int | None, seed: int, device: str
-) -> None:
-    """Train RECIPE (mlp), and write both networks, the losses and pictures to a folder."""
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of networks, order, z.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps; auto takes a GPU.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+def train(recipe: str, out: Path, **asked) -> None:
+    """Train RECIPE (mlp, dcgan28, dcgan64, dcgan96), and write both networks, losses and pictures to a folder.
+
+    An option that is left out is the recipe's own.
+    """
+    from ganbook.runs import Plan
     from ganbook.runs import train as run
 
-    card = run(out, recipe, data=data, steps=steps, batch_size=batch, seed=seed, device=device)
+    if asked["steps"] and asked["epochs"]:
+        raise InputError(f"--steps {asked['steps']} and --epochs {asked['epochs']} both say how long: give one")
+    if asked["penalty_weight"] and not asked["penalty"]:
+        raise InputError(f"--penalty-weight {asked['penalty_weight']} weighs nothing: say which --penalty")
+    given = {key: value for key, value in asked.items() if value is not None}
+    how = {key: given.pop(key) for key in ("resume", "device", "workers", "tensorboard") if key in given}
+    networks = {key: given.pop(key) for key in NETWORKS if key in given}
+    card = run(out, Plan(recipe, networks=networks, **given), **how, tell=click.echo)
     last = card["last_epoch"]
     click.echo(
         f"{card['steps']:,} steps in {card['minutes']:.1f} min; over the last epoch "
@@ -59,26 +85,45 @@ def train(
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--n", type=click.IntRange(min=1), default=64, show_default=True, help="How many pictures.")
+@click.option("--n", type=COUNT, default=64, show_default=True, help="How many pictures.")
+@click.option("--best-of", type=COUNT, help="Draw this many, and keep the n that D rates most real.")
+@click.option("--mean", type=float, default=0.0, show_default=True, help="Of the normal distribution of z.")
+@click.option(
+    "--std", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Its standard deviation."
+)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="PNG file to write.")
 @click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="The same seed, the same pictures.",
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same pictures."
 )
-def sample(folder: Path, n: int, out: Path, seed: int) -> None:
+def sample(folder: Path, n: int, best_of: int | None, mean: float, std: float, out: Path, seed: int) -> None:
     """Draw pictures from the generator trained in FOLDER, as one PNG."""
     from ganbook.plots import save_images
     from ganbook.recipes import load_networks
-    from ganbook.sampling import sample as draw
+    from ganbook.sampling import sample_best
 
     if out.suffix.lower() != ".png":
         raise InputError(f"--out {out} must end in .png: the pictures are written as one PNG")
-    G, _ = load_networks(folder)
-    save_images(out, draw(G, n, seed=seed))
+    if best_of and best_of < n:
+        raise InputError(f"--best-of {best_of} is fewer than --n {n}: draw at least as many as are kept")
+    G, D = load_networks(folder)
+    save_images(out, sample_best(G, D, n, best_of or n, mean=mean, std=std, seed=seed))
     click.echo(f"{n} pictures in {out}")
+
+
+@cli.command()
+@click.argument("src", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("dst", type=FOLDER)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same split."
+)
+def split(src: Path, dst: Path, seed: int) -> None:
+    """Copy the pictures of SRC to DST/train (80 %), DST/valid (10 %) and DST/test (10 %)."""
+    from ganbook.folders import split_folder
+    from ganbook.runs import tell_skipped
+
+    counts, skipped = split_folder(src, dst, seed)
+    tell_skipped(skipped, click.echo)
+    click.echo(", ".join(f"{n:,} in {dst / part}" for part, n in counts.items()))
 
 
 @cli.command()
@@ -103,13 +148,14 @@ def sample(folder: Path, n: int, out: Path, seed: int) -> None:
     help="Where the runs go.",
 )
 @click.option("--device", default="auto", show_default=True, help="As for train.")
-def record(recipe: str, seeds: int, out: Path | None, runs: Path, device: str) -> None:
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+def record(recipe: str, seeds: int, out: Path | None, runs: Path, device: str, precision: str) -> None:
     """Make the book's record of RECIPE: full runs over several seeds."""
+    from ganbook.recording import record as make
     from ganbook.records import RECORDS
-    from ganbook.runs import record as make
 
     out = out or RECORDS / recipe
-    make(recipe, out, seeds, runs, device)
+    make(recipe, out, seeds, runs, device, precision)
     click.echo(f"record of {recipe} over {seeds} seeds in {out}")
 
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 
 import torch
@@ -26,31 +27,57 @@ def to_uint8(images: Tensor) -> Tensor:
     return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
+RESIDENT = 2**30  # bytes of pictures that may live on the training device; larger sets stay where they are
+
+
 @dataclass(frozen=True)
 class ImageSet:
-    """A small data set, resident: one tensor, so that a batch costs one indexing and no worker process."""
+    """A data set as one tensor, so that a batch costs one indexing and no worker process."""
 
     name: str
-    images: Tensor  # (N, C, H, W) uint8
-    labels: Tensor  # (N,) int64
+    images: Tensor  # (N, C, H, W) uint8; may be a file mapped into memory
+    labels: Tensor  # (N,) int64, or (N, L) where a picture has L labels
 
     def __len__(self) -> int:
         return len(self.images)
 
     def to(self, device: torch.device | str) -> "ImageSet":
-        return ImageSet(self.name, self.images.to(device), self.labels.to(device))
+        """The labels, and the pictures if they are few enough, on a device; batches come from it in any case."""
+        images = self.images.to(device) if self.images.nbytes <= RESIDENT else self.images
+        return ImageSet(self.name, images, self.labels.to(device))
+
+    def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The pictures of these row numbers (B,), as (x, y) with x (B, C, H, W) in [-1, 1]."""
+        images = self.images[rows.to(self.images.device)].to(self.labels.device)
+        return to_float(images), self.labels[rows.to(self.labels.device)]
 
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """One epoch in a new random order: every picture once, as (x, y) with x (B, C, H, W) in [-1, 1].
+        """One epoch in a new random order: every picture once, as `take` gives them.
 
         The last batch holds what is left over and may be smaller. The order comes from torch's global CPU
         generator.
         """
         if batch_size < 1:
             raise InputError(f"batch size {batch_size} is not possible: take 1 or more")
-        order = torch.randperm(len(self)).to(self.images.device)
-        for batch in order.split(batch_size):
-            yield to_float(self.images[batch]), self.labels[batch]
+        for rows in torch.randperm(len(self)).split(batch_size):
+            yield self.take(rows)
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """A data set in an order that a seed fixes and that can be entered anywhere, for a run that goes on."""
+
+    images: ImageSet
+    seed: int
+    start: int = 0  # batches to pass over, without loading them
+
+    def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Epoch after epoch, without end; each in a new order, every picture once."""
+        generator = torch.Generator().manual_seed(self.seed)
+        orders = (torch.randperm(len(self.images), generator=generator) for _ in count())
+        batches = (rows for order in orders for rows in order.split(batch_size))
+        for rows in islice(batches, self.start, None):
+            yield self.images.take(rows)
 
 
 def digits() -> ImageSet:
@@ -93,8 +120,6 @@ def mnist(train: bool = True) -> ImageSet:
     return ImageSet("mnist", raw.data[:, None], raw.targets)
 
 
-DATASETS = {"digits": digits, "mnist": mnist}
-
 MNIST_SHA256 = {  # of the unpacked files, which torchvision does not check
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -112,10 +137,3 @@ def data_folder() -> Path:
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def load(name: str) -> ImageSet:
-    """A data set by its name on the command line."""
-    if name not in DATASETS:
-        raise InputError(f"no data set is called {name!r}: choose one of {', '.join(DATASETS)}")
-    return DATASETS[name]()

@@ -1,21 +1,42 @@
 """The table of models: one row is a pair of networks, an objective, a data set and a budget."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from torch import nn
 
 from ganbook.checkpoints import load_network, read_card
+from ganbook.dcgan import ConvDiscriminator, ConvGenerator, StemGenerator, StridedDiscriminator
 from ganbook.errors import InputError
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
 from ganbook.objectives import NonSaturating
 from ganbook.records import RECORDS
 
+Pair = tuple[nn.Module, nn.Module]  # G, D
+NORMS = {"batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d}  # after the convolutions of D
+
+
+def mlp(latent_dim: int = 100) -> Pair:
+    return MLPGenerator(latent_dim), MLPDiscriminator()
+
+
+def dcgan28(latent_dim: int = 100, norm_d: str = "batch") -> Pair:
+    return StemGenerator(latent_dim), StridedDiscriminator(NORMS[norm_d])
+
+
+def dcgan(
+    image_size: int, latent_dim: int = 100, width_g: int = 64, width_d: int = 64, norm_d: str = "batch"
+) -> Pair:
+    G = ConvGenerator(image_size, width=width_g, latent_dim=latent_dim)
+    return G, ConvDiscriminator(image_size, width=width_d, norm=NORMS[norm_d])
+
 
 @dataclass(frozen=True)
 class Recipe:
-    networks: Callable[[], tuple[nn.Module, nn.Module]]  # () -> (G, D), untrained
+    networks: Callable[..., Pair]  # untrained; its keywords are what a user may set
     objective: object
     data: str  # the data set of a full run
     epochs: int  # its budget
@@ -25,7 +46,10 @@ class Recipe:
 
 
 RECIPES = {
-    "mlp": Recipe(lambda: (MLPGenerator(), MLPDiscriminator()), NonSaturating(), data="mnist", epochs=50),
+    "mlp": Recipe(mlp, NonSaturating(), data="mnist", epochs=50),
+    "dcgan28": Recipe(dcgan28, NonSaturating(), data="mnist", epochs=10),
+    "dcgan64": Recipe(partial(dcgan, image_size=64), NonSaturating(), data="avatars", epochs=25),
+    "dcgan96": Recipe(partial(dcgan, image_size=96), NonSaturating(), data="avatars", epochs=200, batch_size=256),
 }
 
 
@@ -36,14 +60,25 @@ def recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def load_networks(folder: Path) -> tuple[nn.Module, nn.Module]:
+def build(name: str, settings: dict) -> Pair:
+    """The untrained networks of a recipe, with some of its keywords set: build("dcgan64", {"width_g": 32})."""
+    known = inspect.signature(recipe(name).networks).parameters
+    for key in settings:
+        if key not in known:
+            raise InputError(
+                f"recipe {name!r} has no {key}: what can be set in its networks is {', '.join(known)}"
+            )
+    return recipe(name).networks(**settings)
+
+
+def load_networks(folder: Path) -> Pair:
     """Both networks of a trained folder (`ganbook train --out`), in eval mode."""
     card = read_card(folder)
-    G, D = recipe(card.get("recipe", "")).networks()
+    G, D = build(card.get("recipe", ""), card.get("networks", {}))
     return load_network(folder / "G.safetensors", G).eval(), load_network(folder / "D.safetensors", D).eval()
 
 
-def load_pretrained(name: str) -> tuple[nn.Module, nn.Module]:
+def load_pretrained(name: str) -> Pair:
     """G and D as the book's full run left them, in eval mode: load_pretrained("mlp"). Needs no network."""
     recipe(name)
     return load_networks(RECORDS / name)

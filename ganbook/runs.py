@@ -1,29 +1,74 @@
-"""A run from the name of a recipe to a folder with its networks, numbers and pictures; and the book's records."""
+"""A run: from a plan to a folder with both networks, numbers and pictures. It can be cut, and goes on."""
 
+import inspect
 import platform
-import statistics
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 from tqdm import tqdm
 
 import ganbook
-from ganbook import data as datasets
-from ganbook.checkpoints import CARD, read_card, save_networks, write
+from ganbook.checkpoints import (
+    CARD,
+    load_network,
+    load_state,
+    read_card,
+    read_note,
+    save_networks,
+    save_state,
+    write,
+)
+from ganbook.data import ImageSet, Ordered
+from ganbook.datasets import load
 from ganbook.errors import InputError
-from ganbook.plots import save_images
-from ganbook.recipes import Recipe, load_networks, recipe
+from ganbook.penalties import R1, R2, GradientPenalty, Penalized, WeightPenaltyOnG
+from ganbook.plots import grid, save_images
+from ganbook.recipes import build, recipe
 from ganbook.records import processor
 from ganbook.sampling import draw_latents, generate, sample
-from ganbook.training import Step, fit
+from ganbook.training import Step, train_step
 
 NUMBERS = Step._fields[:4]  # d_loss, g_loss, d_real, d_fake
 # Parts of a run after which its pictures of the same z are kept: after 1, 5, 10, 25 and 50 of 50 epochs.
 MOMENTS = (0.02, 0.1, 0.2, 0.5, 1.0)
+READ_EVERY = 100  # steps: a read of the losses waits for the device
+PENALTIES = {"r1": R1, "r2": R2, "gp": GradientPenalty}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is asked to do; None is the recipe's own. A run is resumed only under the plan it began with."""
+
+    recipe: str
+    data: str | None = None  # a data set's name, or a folder of pictures
+    steps: int | None = None  # in all, also after a resume
+    epochs: int | None = None  # instead of steps
+    batch_size: int | None = None
+    lr_g: float | None = None
+    lr_d: float | None = None
+    beta1: float | None = None
+    networks: dict = field(default_factory=dict)  # keywords of the recipe's networks
+    d_every: int = 1  # D moves in each d_every-th step
+    g_every: int = 1
+    decay_every: int | None = None  # steps after which both learning rates are halved, again and again
+    l2: float = 0.0  # weight of an L2 penalty on G's weights
+    penalty: str | None = None  # on D: a key of PENALTIES
+    penalty_weight: float = 10.0  # as in the papers: gamma of R1 and R2, lambda of the gradient penalty
+    init_g: str | None = None  # files of weights to begin with
+    init_d: str | None = None
+    sample_every: int | None = None  # steps after which 64 pictures go to the folder samples
+    save_every: int = 1000  # steps after which the state is written
+    seed: int = 0
+    precision: str = "fp32"
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -40,50 +85,232 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+@dataclass
+class Run:
+    """What changes while a run trains."""
+
+    G: nn.Module
+    D: nn.Module
+    opt_G: Optimizer
+    opt_D: Optimizer
+    n: int = 0  # steps done
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    numbers: list[Tensor] = field(default_factory=list)  # pieces of (steps, 4), on the CPU
+    progress: list[Tensor] = field(default_factory=list)  # ten pictures of the same ten z, at each of …
+    shown: list[int] = field(default_factory=list)  # … these steps
+
+    def parts(self) -> tuple[dict, dict]:
+        return {"G": self.G, "D": self.D}, {"opt_G": self.opt_G, "opt_D": self.opt_D}
+
+    def save(self, folder: Path, plan: Plan) -> None:
+        kept = {"numbers": torch.cat(self.numbers), "progress": torch.cat([*self.progress, torch.empty(0)])}
+        note = {key: getattr(self, key) for key in ("n", "seconds", "cpu_seconds", "shown")}
+        save_state(folder, *self.parts(), kept, {"plan": asdict(plan), **note})
+
+    def restore(self, folder: Path, note: dict) -> None:
+        kept = load_state(folder, *self.parts())
+        for key in ("n", "seconds", "cpu_seconds", "shown"):
+            setattr(self, key, note[key])
+        self.numbers, self.progress = [kept["numbers"]], [kept["progress"]]
+
+
 def train(
-    out: Path,  # a folder that holds no trained networks yet
-    name: str,  # of the recipe
+    out: Path,  # a folder that holds no run, or the one that is resumed
+    plan: Plan,
     *,
-    data: str | None = None,  # the recipe's own where None, as for the next two
-    steps: int | None = None,
-    batch_size: int | None = None,
-    seed: int = 0,
+    resume: Path | None = None,  # a folder of a run to go on with
     device: str = "auto",
+    workers: int = 0,  # processes that decode a folder of pictures
+    tensorboard: bool = False,  # log to out/tensorboard as well
+    tell: Callable[[str], None] = print,  # takes what the user should know, a line at a time
 ) -> dict:
-    """Train a recipe; write both networks, card.json, losses.csv and two pictures to `out`. Returns the card."""
+    """Do what the plan says; write both networks, their card, losses and pictures to `out`. Returns the card."""
+    where, note = pick_device(device), read_note(resume) if resume else None
+    check_folders(out, resume, note, tell)
+    plan = fill(plan)
+    run, shape = begin(plan, where)
+    images, skipped = load(plan.data, shape, workers)
+    tell_skipped(skipped, tell)
+    steps = plan.steps or plan.epochs * -(-len(images) // plan.batch_size)
+    plan = replace(plan, data=images.name, steps=steps, epochs=None)
+    if note:
+        check_plan(plan, note["plan"], resume)
+        run.restore(resume, note)
+        if run.n >= plan.steps:
+            tell(f"{resume} is finished: {run.n:,} of {plan.steps:,} steps are done, nothing changes")
+            return read_card(resume)
+        tell(f"going on at step {run.n:,} of {plan.steps:,}")
+    out.mkdir(parents=True, exist_ok=True)
+    card = {**asdict(plan), "pictures": len(images), "skipped": len(skipped)}
+    card |= surroundings(where, plan.precision)  # noted before the run: the code that runs is the code of now
+    with board(out, run.n) if tensorboard else nullcontext() as log:
+        follow(run, plan, images.to(where), out, log)
+    return finish(run, plan, out, card)
+
+
+def check_folders(out: Path, resume: Path | None, note: dict | None, tell: Callable[[str], None]) -> None:
+    """No run is written over, except by itself."""
+    if resume and not note:
+        tell(f"{resume} holds no complete checkpoint: starting at step 0")
+    if resume and resume.resolve() == out.resolve() and (note or not (out / CARD).exists()):
+        return
     if (out / CARD).exists():
         raise InputError(f"{out} holds trained networks already: choose another folder, or delete this one")
-    row, where = recipe(name), pick_device(device)
-    images = datasets.load(data or row.data).to(where)
-    batch_size = batch_size or row.batch_size
-    per_epoch = -(-len(images) // batch_size)
-    steps = steps or row.epochs * per_epoch
-    out.mkdir(parents=True, exist_ok=True)
+    if read_note(out):
+        raise InputError(
+            f"{out} holds a run that is not finished: go on with --resume {out}, or choose another folder"
+        )
 
-    card = {
-        "recipe": name,
-        "data": images.name,
-        "pictures": len(images),
-        "steps": steps,
-        "batch_size": batch_size,
-        "lr": row.lr,
-        "betas": list(row.betas),
-        "seed": seed,
-        "progress_steps": moments(steps),
-        **surroundings(where),  # noted before the run: the code that runs is the code of now
+
+def check_plan(plan: Plan, begun: dict, folder: Path) -> None:
+    """A run goes on as it began; only its length and how often it writes may change."""
+    free = {"steps", "sample_every", "save_every"}
+    for key, value in asdict(plan).items():
+        if key not in free and begun.get(key) != value:
+            raise InputError(
+                f"the run in {folder} began with {key} {begun.get(key)!r}, not {value!r}: resume it as it began"
+            )
+
+
+def tell_skipped(skipped: dict[str, str], tell: Callable[[str], None]) -> None:
+    """Name the pictures that cannot be used; of very many, the first ten."""
+    if skipped:
+        tell(f"{len(skipped)} file(s) cannot be used:")
+    for i, (file, why) in enumerate(skipped.items()):
+        if i == 10:
+            tell(f"  and {len(skipped) - 10:,} more")
+            return
+        tell(f"  {file}: {why}")
+
+
+def fill(plan: Plan) -> Plan:
+    """The plan with the recipe's own values where none are asked for."""
+    row = recipe(plan.recipe)
+    own = {
+        "data": row.data,
+        "epochs": row.epochs,
+        "batch_size": row.batch_size,
+        "lr_g": row.lr,
+        "lr_d": row.lr,
+        "beta1": row.betas[0],
     }
-    torch.manual_seed(seed)
-    G, D = (net.to(where) for net in row.networks())
-    started, cpu_started = time.perf_counter(), time.process_time()
-    numbers, progress = follow(G, D, row, images, steps, batch_size)
-    card["minutes"] = (time.perf_counter() - started) / 60
-    card["cpu_minutes"] = (time.process_time() - cpu_started) / 60
-    card |= epoch_means(numbers, per_epoch)
+    plan = replace(plan, **{key: value for key, value in own.items() if getattr(plan, key) is None})
+    if plan.penalty and "norm_d" in inspect.signature(row.networks).parameters:
+        # With batch norm in D an input has no slope of its own to be penalised.
+        plan = replace(plan, networks={"norm_d": "instance", **plan.networks})
+    return plan
 
+
+def begin(plan: Plan, where: torch.device) -> tuple[Run, tuple[int, int, int]]:
+    """A run at step 0, and the shape (C, H, W) of the pictures that its networks are for."""
+    torch.manual_seed(plan.seed)
+    G, D = (net.to(where, memory_format=torch.channels_last) for net in build(plan.recipe, plan.networks))
+    for net, path in ((G, plan.init_g), (D, plan.init_d)):
+        if path:
+            load_network(Path(path), net)
+    betas = (plan.beta1, recipe(plan.recipe).betas[1])
+    opt_G = Adam(G.parameters(), lr=plan.lr_g, betas=betas, fused=True)
+    opt_D = Adam(D.parameters(), lr=plan.lr_d, betas=betas, fused=True)
+    run = Run(G, D, opt_G, opt_D)
+    return run, tuple(generate(G, draw_latents(G, 1, seed=0)).shape[1:])
+
+
+def objective_of(plan: Plan, G: nn.Module):
+    """The recipe's objective, with the penalties that the plan adds."""
+    objective = recipe(plan.recipe).objective
+    if plan.penalty:
+        objective = Penalized(objective, PENALTIES[plan.penalty](plan.penalty_weight))
+    return WeightPenaltyOnG(objective, G, plan.l2) if plan.l2 else objective
+
+
+def updates(run: Run, plan: Plan, images: ImageSet) -> Iterator[Step]:
+    """The plan's steps that are still to do: `fit`, with what only a long run needs."""
+    objective = objective_of(plan, run.G)
+    batches = Ordered(images, plan.seed, start=run.n).batches(plan.batch_size)
+    for n, (x, y) in enumerate(islice(batches, plan.steps - run.n), run.n + 1):
+        run.G.train()
+        run.D.train()
+        turn_G = run.opt_G if n % plan.g_every == 0 else None
+        turn_D = run.opt_D if n % plan.d_every == 0 else None
+        # The cache is off: it would hand G's turn the weights that D had before its own.
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.precision == "bf16", cache_enabled=False):
+            step = train_step(run.G, run.D, objective, turn_G, turn_D, x, y)
+        yield step._replace(n=n)
+
+
+def follow(run: Run, plan: Plan, images: ImageSet, out: Path, log) -> None:
+    """Train to the plan's last step: note the numbers, keep pictures of the same z, save, log."""
+    shown, recent = moments(plan.steps), []
+    started, cpu_started = time.perf_counter() - run.seconds, time.process_time() - run.cpu_seconds
+    steps = updates(run, plan, images)
+    for step in tqdm(steps, total=plan.steps, initial=run.n, unit="step", mininterval=1):
+        run.n = step.n
+        recent.append(torch.stack(step[:4]))
+        saving = is_due(plan.save_every, step.n) or step.n == plan.steps
+        if saving or len(recent) == READ_EVERY:
+            recent = read(run, recent, log)
+        if step.n in shown:
+            run.progress.append(generate(run.G, draw_latents(run.G, 10, seed=0)).cpu())
+            run.shown.append(step.n)
+        if is_due(plan.sample_every, step.n):
+            show_sample(out, run, images, log)
+        halve_rates(run, is_due(plan.decay_every, step.n))
+        if saving:
+            run.seconds, run.cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
+            run.save(out, plan)
+
+
+def read(run: Run, recent: list[Tensor], log) -> list[Tensor]:
+    """Take the numbers of the last steps to the CPU, and to the log. Returns an empty list for the next ones."""
+    run.numbers.append(torch.stack(recent).cpu())
+    for n, values in enumerate(run.numbers[-1].tolist() if log else [], run.n - len(recent) + 1):
+        for name, value in zip(NUMBERS, values, strict=True):
+            log.add_scalar(name, value, n)
+    return []
+
+
+def is_due(every: int | None, n: int) -> bool:
+    return every is not None and n % every == 0
+
+
+def halve_rates(run: Run, due: bool) -> None:
+    for optimizer in (run.opt_G, run.opt_D) if due else ():
+        for group in optimizer.param_groups:
+            group["lr"] /= 2
+
+
+def show_sample(out: Path, run: Run, images: ImageSet, log) -> None:
+    """What G makes of the same 64 z now, as a PNG; real pictures beside it in the log."""
+    fakes = sample(run.G, 64, seed=0)
+    (out / "samples").mkdir(exist_ok=True)
+    save_images(out / "samples" / f"step-{run.n:06}.png", fakes)
+    if log:
+        real, _ = images.take(torch.arange(min(64, len(images))))
+        log.add_image("fake", grid(fakes), run.n, dataformats="HWC")
+        log.add_image("real", grid(real), run.n, dataformats="HWC")
+
+
+@contextmanager
+def board(out: Path, n: int):
+    """A TensorBoard log in out/tensorboard that goes on behind step n."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise InputError("--tensorboard needs the package tensorboard: pip install tensorboard") from None
+    with SummaryWriter(str(out / "tensorboard"), purge_step=n + 1) as log:
+        yield log
+
+
+def finish(run: Run, plan: Plan, out: Path, card: dict) -> dict:
+    """Write what a finished run leaves. The card comes last: a folder with a card is complete."""
+    numbers = torch.cat(run.numbers)
+    card |= {"progress_steps": run.shown, "minutes": run.seconds / 60, "cpu_minutes": run.cpu_seconds / 60}
+    card |= epoch_means(numbers, -(-card["pictures"] // plan.batch_size))
     write(out / "losses.csv", as_csv(numbers).encode())
-    save_images(out / "samples.png", sample(G, 64, seed=seed), columns=8)
-    save_images(out / "progress.png", progress, columns=10)
-    save_networks(out, {"G": G, "D": D}, card)
+    save_images(out / "samples.png", sample(run.G, 64, seed=plan.seed), columns=8)
+    save_images(out / "progress.png", torch.cat(run.progress), columns=10)
+    save_networks(out, {"G": run.G, "D": run.D}, card)
     return card
 
 
@@ -105,29 +332,12 @@ def moments(steps: int) -> list[int]:
     return sorted({max(1, round(steps * part)) for part in MOMENTS})
 
 
-def follow(
-    G: nn.Module, D: nn.Module, row: Recipe, images: datasets.ImageSet, steps: int, batch_size: int
-) -> tuple[Tensor, Tensor]:
-    """Run `fit` under a progress bar. Returns its numbers (steps, 4) and pictures of ten z at the moments."""
-    z, shown = draw_latents(G, 10, seed=0), moments(steps)
-    numbers, recent, progress = [], [], []
-    updates = fit(G, D, row.objective, images, steps=steps, batch_size=batch_size, lr=row.lr, betas=row.betas)
-    for step in tqdm(updates, total=steps, unit="step", mininterval=1):
-        recent.append(torch.stack(step[:4]))
-        if step.n in shown:
-            progress.append(generate(G, z).cpu())
-        if len(recent) == 100 or step.n == steps:  # a read waits for the device: seldom
-            numbers.append(torch.stack(recent).cpu())
-            recent = []
-    return torch.cat(numbers), torch.cat(progress)
-
-
-def surroundings(device: torch.device) -> dict:
+def surroundings(device: torch.device, precision: str = "fp32") -> dict:
     """What else a number depends on."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         "threads": torch.get_num_threads(),
-        "precision": "fp32",
+        "precision": precision,
         "versions": {
             "ganbook": ganbook.__version__,
             "python": platform.python_version(),
@@ -150,55 +360,3 @@ def commit() -> str | None:
     except OSError:
         return None
     return described.stdout.strip() or None
-
-
-def record(name: str, out: Path, seeds: int, runs: Path, device: str = "auto") -> dict:
-    """Train a recipe's full budget for each seed (those in `runs` are kept), and write the record to `out`.
-
-    The record: numbers of every seed with their mean and standard deviation, and the first seed's pictures
-    and networks, these in half precision.
-    """
-    cards = []
-    for seed in range(seeds):
-        folder = runs / f"{name}-seed{seed}"
-        cards.append(
-            read_card(folder) if (folder / CARD).exists() else train(folder, name, seed=seed, device=device)
-        )
-    check_alike(cards, runs)
-    first = runs / f"{name}-seed0"
-    G, D = load_networks(first)
-    out.mkdir(parents=True, exist_ok=True)
-    for picture in ("samples.png", "progress.png"):
-        write(out / picture, (first / picture).read_bytes())
-    card = {
-        **{
-            key: value
-            for key, value in cards[0].items()
-            if key not in ("seed", "last_epoch", "minutes", "cpu_minutes")
-        },
-        "command": f"ganbook record {name} --seeds {seeds}",
-        "seeds": {
-            str(c["seed"]): {**c["last_epoch"], "minutes": c["minutes"], "cpu_minutes": c["cpu_minutes"]}
-            for c in cards
-        },
-    }
-    card["mean"], card["sd"] = summary(list(card["seeds"].values()))
-    save_networks(out, {"G": G, "D": D}, card, dtype=torch.float16)
-    return card
-
-
-def check_alike(cards: list[dict], runs: Path) -> None:
-    """A record is of one recipe, one data set, one budget and one state of the code."""
-    for key in ("recipe", "data", "steps", "batch_size", "lr", "betas", "commit"):
-        values = {str(card[key]) for card in cards}
-        if len(values) > 1:
-            raise InputError(
-                f"the runs in {runs} differ in {key} ({', '.join(sorted(values))}): delete the stale ones"
-            )
-
-
-def summary(rows: list[dict]) -> tuple[dict, dict]:
-    """Mean and sample standard deviation of each number over the seeds; a single seed has no deviation."""
-    columns = {key: [row[key] for row in rows] for key in rows[0]}
-    means = {key: statistics.mean(values) for key, values in columns.items()}
-    return means, {key: statistics.stdev(values) if len(values) > 1 else None for key, values in columns.items()}

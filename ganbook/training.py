@@ -48,8 +48,10 @@ def draw_z(G: nn.Module, x: Tensor) -> Tensor:
     return torch.randn(len(x), G.latent_dim, device=x.device)
 
 
-def descend(optimizer: Optimizer, loss: Tensor) -> None:
-    """One step down the gradient of the loss, for the optimizer's own parameters."""
+def descend(optimizer: Optimizer | None, loss: Tensor) -> None:
+    """One step down the gradient of the loss, for the optimizer's own parameters. None: this player rests."""
+    if optimizer is None:
+        return
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

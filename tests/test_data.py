@@ -11,7 +11,7 @@ import torch
 from torchvision.datasets import MNIST
 
 from ganbook import data
-from ganbook.data import ImageSet, digits, load, mnist, to_float, to_uint8
+from ganbook.data import ImageSet, Ordered, digits, mnist, to_float, to_uint8
 from ganbook.errors import InputError
 
 NAMES = {
@@ -69,9 +69,35 @@ def test_impossible_batch_size(size):
         next(numbered(3).batches(size))
 
 
-def test_unknown_name_lists_the_known():
-    with pytest.raises(InputError, match="'cifar'.*digits, mnist"):
-        load("cifar")
+def first(batches, n):
+    return [y.tolist() for _, (_, y) in zip(range(n), batches, strict=False)]
+
+
+def test_an_ordered_set_can_be_entered_anywhere():
+    """3 batches an epoch (4, 4, 2): what comes after batch 4 is the same whether one begins there or not."""
+    data = numbered(10)
+    whole = first(Ordered(data, seed=1).batches(4), 9)
+    assert [len(y) for y in whole] == [4, 4, 2] * 3
+    assert all(sorted(sum(whole[i : i + 3], [])) == list(range(10)) for i in (0, 3, 6))
+    assert whole[:3] != whole[3:6] and first(Ordered(data, seed=2).batches(4), 9) != whole
+    for start in range(9):
+        assert first(Ordered(data, seed=1, start=start).batches(4), 9 - start) == whole[start:]
+
+
+def test_an_ordered_set_leaves_torchs_random_state_alone():
+    before = torch.get_rng_state()
+    first(Ordered(numbered(10), seed=1).batches(4), 5)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_large_sets_stay_where_they_are(monkeypatch):
+    """On the meta device a tensor shows where it would be."""
+    small = numbered(3).to("meta")
+    assert small.images.is_meta and small.labels.is_meta
+    monkeypatch.setattr("ganbook.data.RESIDENT", 1)
+    large = numbered(3).to("meta")
+    assert not large.images.is_meta and large.labels.is_meta
+    assert large.take(torch.tensor([0]))[0].is_meta  # a batch comes from the labels' device
 
 
 def idx(array: torch.Tensor) -> bytes:

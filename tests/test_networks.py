@@ -1,9 +1,18 @@
-"""Every recipe keeps the contracts of G and D; the MLP pair is the published one to the layer."""
+"""Every recipe keeps the contracts of G and D; the pairs are the published ones to the layer."""
 
 import pytest
 import torch
 from torch import nn
 
+from ganbook.dcgan import (
+    SIZES,
+    ConvDiscriminator,
+    ConvGenerator,
+    PoolingDiscriminator,
+    StemGenerator,
+    StridedDiscriminator,
+)
+from ganbook.errors import InputError
 from ganbook.mlp import LineGenerator, MLPDiscriminator, MLPGenerator, PointDiscriminator, PointGenerator
 from ganbook.recipes import RECIPES
 
@@ -67,3 +76,115 @@ def test_the_line_generator_has_the_density_of_its_samples():
     assert x.mean().item() == pytest.approx(1.5, abs=0.01) and x.std().item() == pytest.approx(0.5, abs=0.01)
     expected = torch.distributions.Normal(1.5, 0.5).log_prob(x[:50]).exp()
     torch.testing.assert_close(G.density(x[:50]).detach(), expected)
+
+
+def convolutions(net):
+    """(in, out, kernel, stride, padding) of each convolution, in order."""
+    return [
+        (m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0], m.padding[0])
+        for m in net.modules()
+        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)
+    ]
+
+
+def kinds(net):
+    return [type(m).__name__ for m in net.net]
+
+
+def test_the_generator_of_28_pixels():
+    G = StemGenerator()
+    assert [(m.in_features, m.out_features) for m in G.modules() if isinstance(m, nn.Linear)] == [
+        (100, 1024),
+        (1024, 128 * 7 * 7),
+    ]
+    assert convolutions(G) == [(128, 64, 4, 2, 1), (64, 1, 4, 2, 1)]
+    assert [kind for kind in kinds(G) if "Batch" in kind or kind in ("ReLU", "Tanh")] == [
+        *["BatchNorm1d", "ReLU"] * 2,
+        "BatchNorm2d",
+        "ReLU",
+        "Tanh",
+    ]
+    assert sum(p.numel() for p in G.parameters()) == 6_679_105
+
+
+def test_the_discriminators_of_28_pixels():
+    pooling, strided = PoolingDiscriminator(), StridedDiscriminator()
+    assert convolutions(pooling) == [(1, 32, 5, 1, 0), (32, 64, 5, 1, 0)]
+    assert kinds(pooling).count("MaxPool2d") == 2 and not any("Norm" in kind for kind in kinds(pooling))
+    assert [m.in_features for m in pooling.modules() if isinstance(m, nn.Linear)] == [64 * 4 * 4, 1024]
+    assert convolutions(strided) == [(1, 64, 4, 2, 1), (64, 128, 4, 2, 1)]
+    assert "MaxPool2d" not in kinds(strided) and kinds(strided).count("BatchNorm2d") == 1
+    assert [sum(p.numel() for p in D.parameters()) for D in (pooling, strided)] == [1_102_721, 138_689]
+    for D in (pooling, strided):
+        assert D(torch.zeros(3, 1, 28, 28)).shape == (3,)
+        assert all(m.negative_slope == 0.2 for m in D.modules() if isinstance(m, nn.LeakyReLU))
+
+
+@pytest.mark.parametrize("size, last", [(64, (4, 2, 1)), (96, (5, 3, 1))])
+def test_the_published_networks_of_64_and_96_pixels(size, last):
+    G, D = ConvGenerator(size), ConvDiscriminator(size)
+    grow = [(512, 256), (256, 128), (128, 64)]
+    assert convolutions(G) == [(100, 512, 4, 1, 0), *((*pair, 4, 2, 1) for pair in grow), (64, 3, *last)]
+    assert convolutions(D) == [
+        (3, 64, *last),
+        *((small, large, 4, 2, 1) for large, small in reversed(grow)),
+        (512, 1, 4, 1, 0),
+    ]
+    assert kinds(G).count("BatchNorm2d") == 4 and kinds(D).count("BatchNorm2d") == 3
+    assert kinds(D)[:3] == ["Conv2d", "LeakyReLU", "Conv2d"]  # no batch norm on what comes from the picture
+    layers = [m for m in [*G.modules(), *D.modules()] if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    assert all(m.bias is None for m in layers)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_size_on_the_list_is_built(size):
+    G, D = ConvGenerator(size, channels=2, width=1, latent_dim=3), ConvDiscriminator(size, channels=2, width=1)
+    x = G(torch.randn(2, 3))
+    assert x.shape == (2, 2, size, size) and D(x).shape == (2,)
+    assert min(sizes_of(G)) == 1 and 4 in sizes_of(G)
+
+
+def sizes_of(net):
+    from ganbook.plots import trace_layers
+
+    return [shape[-1] for _, shape in trace_layers(net, torch.randn(2, net.latent_dim)) if len(shape) == 3]
+
+
+@pytest.mark.parametrize("size", [0, 4, 28, 40, 65, 100, 512, -64])
+@pytest.mark.parametrize("network", [ConvGenerator, ConvDiscriminator])
+def test_other_sizes_are_refused_with_those_that_can_be_built(size, network):
+    with pytest.raises(InputError, match=f"image size {size} cannot be built.*32, 48, 64, 96, 128"):
+        network(size)
+
+
+def test_initial_weights():
+    """N(0, 0.02) and, for batch norm's scale, N(1, 0.02): in every layer with enough of them to tell."""
+    for net in (
+        StemGenerator(),
+        StridedDiscriminator(),
+        PoolingDiscriminator(),
+        ConvGenerator(),
+        ConvDiscriminator(),
+    ):
+        for layer in net.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear) and layer.weight.numel() > 2000:
+                assert abs(layer.weight.mean()) < 0.003 and 0.018 < layer.weight.std() < 0.022
+            elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+                assert abs(layer.weight.mean() - 1) < 0.02 and 0.01 < layer.weight.std() < 0.03
+                assert not layer.bias.any()
+
+
+def test_instance_norm_makes_every_answer_its_own():
+    x = torch.randn(4, 3, 16, 16)
+    for norm, alone in ((nn.InstanceNorm2d, True), (nn.BatchNorm2d, False)):
+        D = ConvDiscriminator(16, width=4, norm=norm)
+        assert torch.allclose(D(x)[:2], D(x[:2]), atol=1e-6) is alone
+
+
+def test_logits_and_loss_are_float32_under_autocast():
+    for D, x in (
+        (ConvDiscriminator(16, width=4), torch.randn(4, 3, 16, 16)),
+        (StridedDiscriminator(), torch.randn(4, 1, 28, 28)),
+    ):
+        with torch.autocast("cpu", torch.bfloat16):
+            assert D(x).dtype == torch.float32

@@ -1,0 +1,224 @@
+"""A run goes on after a cut as if it had never stopped; what it is asked for is what it does."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+
+from ganbook import datasets
+from ganbook.checkpoints import STATE, read_note
+from ganbook.errors import InputError
+from ganbook.recipes import load_networks
+from ganbook.runs import Plan, begin, fill, objective_of, train, updates
+
+SMALL = Plan(
+    "dcgan64",
+    data="avatars",
+    networks={"image_size": 16, "width_g": 4, "width_d": 4},
+    steps=8,
+    batch_size=6,
+    save_every=3,
+)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def few_avatars(monkeypatch):
+    monkeypatch.setattr(datasets, "AVATARS", 16)  # three batches an epoch: 6, 6, 4
+
+
+def weights(folder):
+    return [p for net in load_networks(folder) for p in net.state_dict().values()]
+
+
+def same(one, other):
+    return all(map(torch.equal, weights(one), weights(other)))
+
+
+class Cut(Exception):
+    pass
+
+
+def cut_at(n, monkeypatch):
+    """Stop the run when it begins step n, as a kill would: whatever was not saved is lost."""
+    from ganbook import runs
+
+    real, calls = runs.train_step, []
+
+    def train_step(*args):
+        calls.append(1)
+        if len(calls) == n:
+            raise Cut
+        return real(*args)
+
+    monkeypatch.setattr(runs, "train_step", train_step)
+
+
+PLANS = {
+    "plain": SMALL,
+    "rests, decay, penalties": replace(
+        SMALL, d_every=2, g_every=3, decay_every=2, l2=0.01, penalty="r1", penalty_weight=1.0, beta1=0.9
+    ),
+    "bf16": replace(SMALL, precision="bf16"),
+    "digits with a fully connected stem": replace(SMALL, recipe="dcgan28", data="digits", networks={}),
+}
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+@pytest.mark.parametrize("cut", [2, 5, 8])
+def test_a_cut_run_ends_with_the_same_weights_and_numbers(plan, cut, tmp_path, monkeypatch):
+    card = train(tmp_path / "whole", plan, tell=[].append)
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        cut_at(cut, patch)
+        train(tmp_path / "cut", plan, tell=[].append)
+    assert not (tmp_path / "cut" / "card.json").exists()
+    told = []
+    again = train(tmp_path / "cut", plan, resume=tmp_path / "cut", tell=told.append)
+    saved = (cut - 1) // 3 * 3  # the last multiple of save_every before the cut
+    assert told == [
+        f"going on at step {saved} of 8"
+        if saved
+        else f"{tmp_path / 'cut'} holds no complete checkpoint: starting at step 0"
+    ]
+    assert same(tmp_path / "whole", tmp_path / "cut")
+    for file in ("losses.csv", "progress.png", "samples.png"):
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "cut" / file).read_bytes(), file
+    assert again["last_epoch"] == card["last_epoch"] and again["progress_steps"] == card["progress_steps"]
+
+
+def test_a_finished_run_changes_nothing_and_goes_on_when_asked_for_more(tmp_path):
+    out, told = tmp_path / "run", []
+    train(out, SMALL, tell=told.append)
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    card = train(out, SMALL, resume=out, tell=told.append)
+    assert card["steps"] == 8 and told == [f"{out} is finished: 8 of 8 steps are done, nothing changes"]
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
+    train(out, replace(SMALL, steps=12), resume=out, tell=told.append)
+    train(tmp_path / "whole", replace(SMALL, steps=12), tell=told.append)
+    assert same(out, tmp_path / "whole") and json.loads((out / "card.json").read_text())["steps"] == 12
+
+
+def test_going_on_elsewhere_leaves_the_first_folder_alone(tmp_path):
+    train(tmp_path / "a", SMALL, tell=[].append)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "a").iterdir()}
+    train(tmp_path / "b", replace(SMALL, steps=10), resume=tmp_path / "a", tell=[].append)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "a").iterdir()} == before
+    assert read_note(tmp_path / "b")["n"] == 10
+
+
+def test_a_run_is_not_written_over_nor_resumed_as_another(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        cut_at(5, patch)
+        train(tmp_path / "run", SMALL, tell=[].append)
+    state = (tmp_path / "run" / STATE).read_bytes()
+    with pytest.raises(InputError, match="holds a run that is not finished: go on with --resume"):
+        train(tmp_path / "run", SMALL, tell=[].append)
+    for change, message in (
+        ({"batch_size": 5}, "began with batch_size 6, not 5"),
+        ({"seed": 1}, "began with seed 0, not 1"),
+        ({"lr_d": 0.1}, "began with lr_d 0.0002, not 0.1"),
+        ({"networks": {"image_size": 16, "width_g": 4, "width_d": 8}}, "began with networks"),
+    ):
+        with pytest.raises(InputError, match=message):
+            train(tmp_path / "run", replace(SMALL, **change), resume=tmp_path / "run", tell=[].append)
+    assert (tmp_path / "run" / STATE).read_bytes() == state
+
+
+def test_a_state_cut_short_is_not_taken_for_a_whole_one(tmp_path):
+    train(tmp_path, SMALL, tell=[].append)
+    state = (tmp_path / STATE).read_bytes()
+    for length in (0, 4, 100, len(state) // 2, len(state) - 1):
+        (tmp_path / STATE).write_bytes(state[:length])
+        assert read_note(tmp_path) is None
+
+
+def moved(net, before):
+    return [not torch.equal(p, q) for p, q in zip(net.parameters(), before, strict=True)]
+
+
+def test_who_rests_does_not_move():
+    plan = fill(replace(SMALL, steps=6, d_every=2, g_every=3))
+    run, shape = begin(plan, CPU)
+    images, _ = datasets.load("avatars", shape)
+    before = {net: [p.clone() for p in net.parameters()] for net in (run.G, run.D)}
+    turns = []
+    for _ in updates(run, plan, images):
+        turns.append(tuple(any(moved(net, before[net])) for net in (run.G, run.D)))
+        before = {net: [p.clone() for p in net.parameters()] for net in (run.G, run.D)}
+    assert turns == [(False, False), (False, True), (True, False), (False, True), (False, False), (True, True)]
+
+
+def test_rates_are_halved_and_the_options_reach_the_optimizers(tmp_path):
+    from ganbook import runs
+
+    plan = fill(replace(SMALL, lr_g=0.01, lr_d=0.02, beta1=0.3, decay_every=3))
+    run, shape = begin(plan, CPU)
+    assert run.opt_G.param_groups[0]["betas"] == (0.3, 0.999)
+    tmp_path.mkdir(exist_ok=True)
+    runs.follow(run, plan, datasets.load("avatars", shape)[0], tmp_path, None)  # 8 steps: halved twice
+    assert run.opt_G.param_groups[0]["lr"] == pytest.approx(0.0025)
+    assert run.opt_D.param_groups[0]["lr"] == pytest.approx(0.005)
+
+
+def test_in_bfloat16_gs_turn_meets_the_d_that_has_just_moved():
+    """With autocast's cache on, D's weights of before its turn would be used in G's."""
+    plan = fill(replace(SMALL, steps=1, lr_d=0.5, precision="bf16"))  # a step so large that it cannot be missed
+    run, shape = begin(plan, CPU)
+    images, _ = datasets.load("avatars", shape)
+    seen = []
+    run.D.net[0].register_forward_hook(lambda layer, inputs, out: seen.append((inputs[0].clone(), out.clone())))
+    list(updates(run, plan, images))
+    x, out = seen[-1]  # D on G's fakes, in G's turn
+    with torch.no_grad():
+        now = torch.nn.functional.conv2d(x.float(), run.D.net[0].weight, stride=2, padding=1)
+    assert out.dtype == torch.bfloat16 and torch.allclose(out.float(), now, rtol=0.05, atol=0.05)
+
+
+def test_penalties_and_starting_weights(tmp_path):
+    from ganbook.penalties import R1, GradientPenalty, Penalized, WeightPenaltyOnG
+
+    train(tmp_path / "first", replace(SMALL, seed=5), tell=[].append)
+    plan = fill(replace(SMALL, init_g=str(tmp_path / "first" / "G.safetensors")))
+    run, _ = begin(plan, CPU)
+    G, D = load_networks(tmp_path / "first")
+    assert all(map(torch.equal, run.G.parameters(), G.parameters()))
+    assert not all(map(torch.equal, run.D.parameters(), D.parameters()))
+    for name, kind in (("r1", R1), ("gp", GradientPenalty)):
+        plan = fill(replace(SMALL, penalty=name, penalty_weight=3.0, l2=0.5))
+        assert plan.networks["norm_d"] == "instance"
+        objective = objective_of(plan, G)
+        assert isinstance(objective, WeightPenaltyOnG) and objective.weight == 0.5
+        assert isinstance(objective.objective, Penalized) and isinstance(objective.objective.penalties[0], kind)
+
+
+def test_samples_and_the_log(tmp_path, capsys):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(tmp_path, replace(SMALL, sample_every=4), tensorboard=True, tell=[].append)
+    assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == ["step-000004.png", "step-000008.png"]
+    log = EventAccumulator(str(tmp_path / "tensorboard"))
+    log.Reload()
+    assert set(log.Tags()["scalars"]) == {"d_loss", "g_loss", "d_real", "d_fake"}
+    assert set(log.Tags()["images"]) == {"real", "fake"}
+    rows = (tmp_path / "losses.csv").read_text().splitlines()[1:]
+    logged = log.Scalars("g_loss")
+    assert [event.step for event in logged] == list(range(1, 9))
+    assert [event.value for event in logged] == pytest.approx([float(row.split(",")[2]) for row in rows], rel=1e-4)
+
+
+def test_a_folder_of_pictures_is_trained_on_and_told_about(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANBOOK_DATA", str(tmp_path / "cache"))
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for i in range(12):
+        Image.new("RGB", (20 + i, 20), (20 * i, 100, 0)).save(pictures / f"{i}.png")
+    for i in range(12):
+        (pictures / f"broken-{i:02}.jpg").write_text("no picture")
+    told = []
+    card = train(tmp_path / "run", replace(SMALL, data=str(pictures), steps=2), tell=told.append)
+    assert (card["data"], card["pictures"], card["skipped"]) == ("pictures", 10, 12)
+    assert told[0] == "12 file(s) cannot be used:" and told[-1] == "  and 2 more" and len(told) == 12
+    assert "broken-00.jpg" in told[1]
+    assert str(tmp_path) not in (tmp_path / "run" / "card.json").read_text()
