@@ -160,16 +160,20 @@ def record(recipe: str, seeds: int, out: Path | None, runs: Path, device: str, p
 
 
 @cli.command()
-@click.argument("name", type=click.Choice(["ring"]))
+@click.argument("name", type=click.Choice(["ring", "guidelines"]))
 @click.option("--seeds", type=click.IntRange(min=1), default=20, show_default=True, help="Seeds 0, 1, 2, … each.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="As for record.")
 def study(name: str, seeds: int, out: Path | None) -> None:
-    """Make the book's record of the study NAME: every objective on the ring of Gaussians, over several seeds."""
+    """Make the book's record of the study NAME.
+
+    ring: every objective on the ring of Gaussians. guidelines: the DCGAN paper's guidelines, each taken back.
+    """
+    from ganbook.guidelines import record_guidelines
     from ganbook.records import RECORDS
     from ganbook.studies import record_ring
 
     out = out or RECORDS / name
-    record_ring(out, seeds)
+    {"ring": record_ring, "guidelines": record_guidelines}[name](out, seeds)
     click.echo(f"record of {name} over {seeds} seeds in {out}")
 
 

@@ -1,5 +1,8 @@
 """How good samples are."""
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 
 from ganbook.toys import Mixture
@@ -17,3 +20,25 @@ def mode_coverage(x: Tensor, mixture: Mixture) -> tuple[int, float]:
     hits = mode[good].bincount(minlength=len(mixture.means))
     covered = hits >= 0.2 * len(x) / len(mixture.means)
     return int(covered.sum()), good.float().mean().item()
+
+
+def frechet_distance(x: Tensor, y: Tensor) -> float:
+    """Between the normal distributions fitted to two sets of features, (n, d) and (m, d): at least 0, 0 if equal.
+
+    ‖μx − μy‖² + tr(Σx + Σy − 2(Σx Σy)^½)  (Dowson and Landau, 1982), in the squared unit of the features. Only
+    with the features of Inception is it FID (Heusel et al., 2017). It falls with n and m, all else unchanged.
+    """
+    x, y = x.double(), y.double()
+    cov_x, cov_y = x.T.cov(), y.T.cov()
+    # The eigenvalues of a product of two covariances are real and >= 0, but for rounding.
+    roots = torch.linalg.eigvals(cov_x @ cov_y).real.clamp_min(0).sqrt()
+    distance = (x.mean(0) - y.mean(0)).square().sum() + cov_x.trace() + cov_y.trace() - 2 * roots.sum()
+    return distance.item()
+
+
+def principal_components(x: Tensor, k: int) -> Callable[[Tensor], Tensor]:
+    """The map from pictures (n, C, H, W) to the k coordinates (n, k) in which the pictures x vary most."""
+    flat = x.flatten(1).double()
+    mean = flat.mean(0)
+    directions = torch.linalg.eigh((flat - mean).T.cov()).eigenvectors[:, -k:]  # eigenvalues come in rising order
+    return lambda pictures: (pictures.flatten(1).double() - mean) @ directions

@@ -39,8 +39,8 @@ def train_step(G, D, objective, opt_G, opt_D, x, y=None) -> Step:
     g_loss = objective.g_loss(D, x_fake, y)
     descend(opt_G, g_loss)
 
-    d_real, d_fake = (logit.sigmoid().mean() for logit in logits[:2])
-    return Step(d_loss.detach(), g_loss.detach(), d_real, d_fake)
+    d_real, d_fake = torch.cat(logits)[: 2 * len(x)].sigmoid().chunk(2)  # real first, then fake
+    return Step(d_loss.detach(), g_loss.detach(), d_real.mean(), d_fake.mean())
 
 
 def draw_z(G: nn.Module, x: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from math import exp
 import pytest
 import torch
 
-from ganbook.metrics import mode_coverage
+from ganbook.metrics import frechet_distance, mode_coverage, principal_components
 from ganbook.toys import ring
 
 
@@ -33,3 +33,31 @@ def test_a_mode_needs_a_fifth_of_its_share():
     enough = torch.cat([means[0].expand(975, 2), means[1].expand(25, 2)])
     assert mode_coverage(few, ring())[0] == 1
     assert mode_coverage(enough, ring())[0] == 2
+
+
+def test_frechet_distance_of_normal_distributions():
+    """Against the closed form where the covariances commute, and against scipy's matrix root where they do not."""
+    from scipy.linalg import sqrtm
+
+    torch.manual_seed(0)
+    x = torch.randn(4000, 3, dtype=torch.float64)
+    x = (x - x.mean(0)) @ torch.linalg.inv(torch.linalg.cholesky(x.T.cov())).T  # mean 0, covariance I, exactly
+    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-6)
+    shift, scale = torch.tensor([1.0, -2.0, 0.5]), torch.tensor([1.0, 2.0, 3.0])
+    assert frechet_distance(x, x * scale + shift) == pytest.approx(5.25 + (0 + 1 + 4), rel=1e-6)
+    A, B = torch.randn(3, 3, dtype=torch.float64), torch.randn(3, 3, dtype=torch.float64)
+    y, w = x @ A, x @ B
+    cov_y, cov_w = y.T.cov(), w.T.cov()
+    expected = (cov_y.trace() + cov_w.trace()).item() - 2 * sqrtm((cov_y @ cov_w).numpy()).real.trace()
+    assert frechet_distance(y, w) == pytest.approx(expected, rel=1e-6) == frechet_distance(w, y)
+
+
+def test_principal_components_keep_what_varies_most():
+    torch.manual_seed(0)
+    pictures = torch.randn(500, 1, 4, 5) * torch.linspace(0.1, 3, 20).view(1, 1, 4, 5)
+    features = principal_components(pictures, 4)
+    z = features(pictures)
+    assert z.shape == (500, 4) and z.mean(0).abs().max() < 1e-9  # around the mean of what they were fitted to
+    total = torch.linalg.eigvalsh(pictures.flatten(1).double().T.cov())
+    assert z.var(0).sum().item() == pytest.approx(total[-4:].sum().item())
+    assert features(pictures[:7]).shape == (7, 4)

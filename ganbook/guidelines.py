@@ -1,0 +1,130 @@
+"""The DCGAN paper's guidelines, each taken back alone, over several seeds: the table of a chapter, and its record."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.functional import softplus
+from tqdm import tqdm
+
+from ganbook.checkpoints import CARD, write
+from ganbook.data import digits, to_float
+from ganbook.dcgan import PoolingDiscriminator, StemGenerator, StridedDiscriminator, initialize
+from ganbook.metrics import frechet_distance, principal_components
+from ganbook.mlp import MLPDiscriminator, MLPGenerator
+from ganbook.objectives import NonSaturating
+from ganbook.records import read_record
+from ganbook.runs import surroundings
+from ganbook.sampling import sample
+from ganbook.training import fit
+
+STEPS, BATCH_SIZE, FAKES, COMPONENTS = 200, 64, 1_797, 30
+
+
+class OneBatch(NonSaturating):
+    """D sees real and fake pictures in one batch, so batch norm mixes their statistics: what not to do."""
+
+    def d_loss(self, D, x, x_fake, y=None):
+        real, fake = D(torch.cat([x, x_fake])).chunk(2)
+        return softplus(-real).mean() + softplus(fake).mean()
+
+
+def swap(net: nn.Module, kind: type[nn.Module] | tuple, make: Callable[[nn.Module], nn.Module]) -> nn.Module:
+    """Put make(layer) in the place of every layer of a kind."""
+    for i, layer in enumerate(net.net):
+        if isinstance(layer, kind):
+            net.net[i] = make(layer)
+    return net
+
+
+def with_hidden_layer(D: StridedDiscriminator) -> nn.Module:
+    hidden = nn.Sequential(nn.Linear(128 * 7 * 7, 1024), nn.LeakyReLU(0.2), nn.Linear(1024, 1))
+    D.net[-1] = hidden.apply(initialize)
+    return D
+
+
+def with_default_weights(net: nn.Module) -> nn.Module:
+    for layer in net.net:
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+    return net
+
+
+BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d)
+DCGAN: dict = {"G": StemGenerator, "D": StridedDiscriminator, "objective": NonSaturating(), "beta1": 0.5}
+# Each row: what differs from DCGAN.
+VARIANTS: dict[str, dict] = {
+    "as the paper has it": {},
+    "D with max pooling, a hidden layer, no batch norm": {"D": PoolingDiscriminator},
+    "D with a hidden fully connected layer": {"D": lambda: with_hidden_layer(StridedDiscriminator())},
+    "no batch norm in G": {"G": lambda: swap(StemGenerator(), BATCH_NORM, lambda layer: nn.Identity())},
+    "no batch norm in D": {"D": lambda: StridedDiscriminator(nn.Identity)},
+    "real and fake in one batch": {"objective": OneBatch()},
+    "ReLU in D": {"D": lambda: swap(StridedDiscriminator(), nn.LeakyReLU, lambda layer: nn.ReLU())},
+    "LeakyReLU in G": {"G": lambda: swap(StemGenerator(), nn.ReLU, lambda layer: nn.LeakyReLU(0.2))},
+    "PyTorch's own initial weights": {
+        "G": lambda: with_default_weights(StemGenerator()),
+        "D": lambda: with_default_weights(StridedDiscriminator()),
+    },
+    "β₁ = 0.9": {"beta1": 0.9},
+    "no convolutions: the MLP pair": {"G": MLPGenerator, "D": MLPDiscriminator},
+}
+
+
+def train_variant(name: str, seed: int, steps: int) -> dict[str, float]:
+    """Train a row of VARIANTS on `digits`. Returns the distance of its fakes to the data and the CPU-seconds."""
+    torch.manual_seed(seed)
+    row, data = {**DCGAN, **VARIANTS[name]}, digits()
+    G, D, betas = row["G"](), row["D"](), (row["beta1"], 0.999)
+    started = time.process_time()
+    for _step in fit(G, D, row["objective"], data, steps=steps, batch_size=BATCH_SIZE, betas=betas):
+        pass
+    seconds = time.process_time() - started
+    x = to_float(data.images)
+    features = principal_components(x, COMPONENTS)
+    distance = frechet_distance(features(x), features(sample(G, FAKES, seed=seed)))
+    return {"distance": round(distance, 3), "seconds": round(seconds, 1)}
+
+
+def record_guidelines(out: Path, seeds: int) -> dict:
+    """The record behind the table of the chapter on the DCGAN: writes card.json to `out`, returns it."""
+    out.mkdir(parents=True, exist_ok=True)
+    card = {
+        "command": f"ganbook study guidelines --seeds {seeds}",
+        "seeds": seeds,
+        "steps": STEPS,
+        "batch_size": BATCH_SIZE,
+        "fakes": FAKES,
+        "components": COMPONENTS,
+        **surroundings(torch.device("cpu")),
+    }
+    started = time.process_time()
+    card["results"] = {
+        name: [train_variant(name, seed, STEPS) for seed in range(seeds)]
+        for name in tqdm(VARIANTS, unit="row", disable=None)
+    }
+    card["cpu_minutes"] = (time.process_time() - started) / 60
+    write(out / CARD, json.dumps(card, indent=1).encode())
+    return card
+
+
+def guidelines_table():
+    """The stored record of the study as a table, with where and how it was made."""
+    from IPython.display import Markdown
+
+    card = read_record("guidelines")
+    lines = ["| what is changed | distance to the data | CPU-seconds |", "|---|---|---|"]
+    for name, runs in card["results"].items():
+        distances, seconds = ([run[key] for run in runs] for key in ("distance", "seconds"))
+        spread = f" ± {statistics.stdev(distances):.1f}" if len(runs) > 1 else ""
+        lines.append(f"| {name} | {statistics.mean(distances):.1f}{spread} | {statistics.mean(seconds):.0f} |")
+    return Markdown(
+        "\n".join(lines) + f"\n\nFréchet distance in the first {card['components']} principal components of the "
+        f"data, {card['fakes']:,} fakes; {card['seeds']} seeds, {card['steps']} steps of {card['batch_size']} on "
+        f"`digits`. Made by `{card['command']}` at commit {card['commit']} on {card['date']}, "
+        f"on {card['device']}, {card['threads']} thread(s), torch {card['versions']['torch']}."
+    )
