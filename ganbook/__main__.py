@@ -74,7 +74,7 @@ def train(recipe: str, out: Path, **asked) -> None:
     given = {key: value for key, value in asked.items() if value is not None}
     how = {key: given.pop(key) for key in ("resume", "device", "workers", "tensorboard") if key in given}
     networks = {key: given.pop(key) for key in NETWORKS if key in given}
-    card = run(out, Plan(recipe, networks=networks, **given), **how, tell=click.echo)
+    card = run(out, Plan(recipe, networks=networks, **given), **how)
     last = card["last_epoch"]
     click.echo(
         f"{card['steps']:,} steps in {card['minutes']:.1f} min; over the last epoch "
@@ -122,7 +122,7 @@ def split(src: Path, dst: Path, seed: int) -> None:
     from ganbook.runs import tell_skipped
 
     counts, skipped = split_folder(src, dst, seed)
-    tell_skipped(skipped, click.echo)
+    tell_skipped(skipped)
     click.echo(", ".join(f"{n:,} in {dst / part}" for part, n in counts.items()))
 
 

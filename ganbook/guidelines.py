@@ -1,4 +1,4 @@
-"""The DCGAN paper's guidelines, each taken back alone, over several seeds: the table of a chapter, and its record."""
+"""The DCGAN paper's guidelines, each taken back alone, over several seeds: a chapter's table, and its record."""
 
 import json
 import statistics

@@ -4,7 +4,7 @@ import inspect
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -123,36 +123,36 @@ def train(
     device: str = "auto",
     workers: int = 0,  # processes that decode a folder of pictures
     tensorboard: bool = False,  # log to out/tensorboard as well
-    tell: Callable[[str], None] = print,  # takes what the user should know, a line at a time
+    progress: bool = True,  # a bar on stderr
 ) -> dict:
     """Do what the plan says; write both networks, their card, losses and pictures to `out`. Returns the card."""
     where, note = pick_device(device), read_note(resume) if resume else None
-    check_folders(out, resume, note, tell)
+    check_folders(out, resume, note)
     plan = fill(plan)
     run, shape = begin(plan, where)
     images, skipped = load(plan.data, shape, workers)
-    tell_skipped(skipped, tell)
+    tell_skipped(skipped)
     steps = plan.steps or plan.epochs * -(-len(images) // plan.batch_size)
     plan = replace(plan, data=images.name, steps=steps, epochs=None)
     if note:
         check_plan(plan, note["plan"], resume)
         run.restore(resume, note)
         if run.n >= plan.steps:
-            tell(f"{resume} is finished: {run.n:,} of {plan.steps:,} steps are done, nothing changes")
+            print(f"{resume} is finished: {run.n:,} of {plan.steps:,} steps are done, nothing changes")
             return read_card(resume)
-        tell(f"going on at step {run.n:,} of {plan.steps:,}")
+        print(f"going on at step {run.n:,} of {plan.steps:,}")
     out.mkdir(parents=True, exist_ok=True)
     card = {**asdict(plan), "pictures": len(images), "skipped": len(skipped)}
     card |= surroundings(where, plan.precision)  # noted before the run: the code that runs is the code of now
     with board(out, run.n) if tensorboard else nullcontext() as log:
-        follow(run, plan, images.to(where), out, log)
+        follow(run, plan, images.to(where), out, log, progress)
     return finish(run, plan, out, card)
 
 
-def check_folders(out: Path, resume: Path | None, note: dict | None, tell: Callable[[str], None]) -> None:
+def check_folders(out: Path, resume: Path | None, note: dict | None) -> None:
     """No run is written over, except by itself."""
     if resume and not note:
-        tell(f"{resume} holds no complete checkpoint: starting at step 0")
+        print(f"{resume} holds no complete checkpoint: starting at step 0")
     if resume and resume.resolve() == out.resolve() and (note or not (out / CARD).exists()):
         return
     if (out / CARD).exists():
@@ -173,15 +173,15 @@ def check_plan(plan: Plan, begun: dict, folder: Path) -> None:
             )
 
 
-def tell_skipped(skipped: dict[str, str], tell: Callable[[str], None]) -> None:
+def tell_skipped(skipped: dict[str, str]) -> None:
     """Name the pictures that cannot be used; of very many, the first ten."""
     if skipped:
-        tell(f"{len(skipped)} file(s) cannot be used:")
+        print(f"{len(skipped)} file(s) cannot be used:")
     for i, (file, why) in enumerate(skipped.items()):
         if i == 10:
-            tell(f"  and {len(skipped) - 10:,} more")
+            print(f"  and {len(skipped) - 10:,} more")
             return
-        tell(f"  {file}: {why}")
+        print(f"  {file}: {why}")
 
 
 def fill(plan: Plan) -> Plan:
@@ -239,12 +239,12 @@ def updates(run: Run, plan: Plan, images: ImageSet) -> Iterator[Step]:
         yield step._replace(n=n)
 
 
-def follow(run: Run, plan: Plan, images: ImageSet, out: Path, log) -> None:
+def follow(run: Run, plan: Plan, images: ImageSet, out: Path, log, progress: bool) -> None:
     """Train to the plan's last step: note the numbers, keep pictures of the same z, save, log."""
     shown, recent = moments(plan.steps), []
     started, cpu_started = time.perf_counter() - run.seconds, time.process_time() - run.cpu_seconds
     steps = updates(run, plan, images)
-    for step in tqdm(steps, total=plan.steps, initial=run.n, unit="step", mininterval=1):
+    for step in tqdm(steps, total=plan.steps, initial=run.n, unit="step", mininterval=1, disable=not progress):
         run.n = step.n
         recent.append(torch.stack(step[:4]))
         saving = is_due(plan.save_every, step.n) or step.n == plan.steps

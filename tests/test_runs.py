@@ -68,42 +68,39 @@ PLANS = {
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 @pytest.mark.parametrize("cut", [2, 5, 8])
-def test_a_cut_run_ends_with_the_same_weights_and_numbers(plan, cut, tmp_path, monkeypatch):
-    card = train(tmp_path / "whole", plan, tell=[].append)
+def test_a_cut_run_ends_with_the_same_weights_and_numbers(plan, cut, tmp_path, monkeypatch, capsys):
+    card = train(tmp_path / "whole", plan, progress=False)
     with monkeypatch.context() as patch, pytest.raises(Cut):
         cut_at(cut, patch)
-        train(tmp_path / "cut", plan, tell=[].append)
+        train(tmp_path / "cut", plan, progress=False)
     assert not (tmp_path / "cut" / "card.json").exists()
-    told = []
-    again = train(tmp_path / "cut", plan, resume=tmp_path / "cut", tell=told.append)
+    capsys.readouterr()
+    again = train(tmp_path / "cut", plan, resume=tmp_path / "cut", progress=False)
     saved = (cut - 1) // 3 * 3  # the last multiple of save_every before the cut
-    assert told == [
-        f"going on at step {saved} of 8"
-        if saved
-        else f"{tmp_path / 'cut'} holds no complete checkpoint: starting at step 0"
-    ]
+    at_zero = f"{tmp_path / 'cut'} holds no complete checkpoint: starting at step 0\n"
+    assert capsys.readouterr() == (f"going on at step {saved} of 8\n" if saved else at_zero, "")
     assert same(tmp_path / "whole", tmp_path / "cut")
     for file in ("losses.csv", "progress.png", "samples.png"):
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "cut" / file).read_bytes(), file
     assert again["last_epoch"] == card["last_epoch"] and again["progress_steps"] == card["progress_steps"]
 
 
-def test_a_finished_run_changes_nothing_and_goes_on_when_asked_for_more(tmp_path):
-    out, told = tmp_path / "run", []
-    train(out, SMALL, tell=told.append)
+def test_a_finished_run_changes_nothing_and_goes_on_when_asked_for_more(tmp_path, capsys):
+    out = tmp_path / "run"
+    train(out, SMALL, progress=False)
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
-    card = train(out, SMALL, resume=out, tell=told.append)
-    assert card["steps"] == 8 and told == [f"{out} is finished: 8 of 8 steps are done, nothing changes"]
+    card = train(out, SMALL, resume=out, progress=False)
+    assert card["steps"] == 8 and "is finished: 8 of 8 steps are done, nothing changes" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
-    train(out, replace(SMALL, steps=12), resume=out, tell=told.append)
-    train(tmp_path / "whole", replace(SMALL, steps=12), tell=told.append)
+    train(out, replace(SMALL, steps=12), resume=out, progress=False)
+    train(tmp_path / "whole", replace(SMALL, steps=12), progress=False)
     assert same(out, tmp_path / "whole") and json.loads((out / "card.json").read_text())["steps"] == 12
 
 
 def test_going_on_elsewhere_leaves_the_first_folder_alone(tmp_path):
-    train(tmp_path / "a", SMALL, tell=[].append)
+    train(tmp_path / "a", SMALL, progress=False)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "a").iterdir()}
-    train(tmp_path / "b", replace(SMALL, steps=10), resume=tmp_path / "a", tell=[].append)
+    train(tmp_path / "b", replace(SMALL, steps=10), resume=tmp_path / "a", progress=False)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "a").iterdir()} == before
     assert read_note(tmp_path / "b")["n"] == 10
 
@@ -111,10 +108,10 @@ def test_going_on_elsewhere_leaves_the_first_folder_alone(tmp_path):
 def test_a_run_is_not_written_over_nor_resumed_as_another(tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Cut):
         cut_at(5, patch)
-        train(tmp_path / "run", SMALL, tell=[].append)
+        train(tmp_path / "run", SMALL, progress=False)
     state = (tmp_path / "run" / STATE).read_bytes()
     with pytest.raises(InputError, match="holds a run that is not finished: go on with --resume"):
-        train(tmp_path / "run", SMALL, tell=[].append)
+        train(tmp_path / "run", SMALL, progress=False)
     for change, message in (
         ({"batch_size": 5}, "began with batch_size 6, not 5"),
         ({"seed": 1}, "began with seed 0, not 1"),
@@ -122,12 +119,12 @@ def test_a_run_is_not_written_over_nor_resumed_as_another(tmp_path, monkeypatch)
         ({"networks": {"image_size": 16, "width_g": 4, "width_d": 8}}, "began with networks"),
     ):
         with pytest.raises(InputError, match=message):
-            train(tmp_path / "run", replace(SMALL, **change), resume=tmp_path / "run", tell=[].append)
+            train(tmp_path / "run", replace(SMALL, **change), resume=tmp_path / "run", progress=False)
     assert (tmp_path / "run" / STATE).read_bytes() == state
 
 
 def test_a_state_cut_short_is_not_taken_for_a_whole_one(tmp_path):
-    train(tmp_path, SMALL, tell=[].append)
+    train(tmp_path, SMALL, progress=False)
     state = (tmp_path / STATE).read_bytes()
     for length in (0, 4, 100, len(state) // 2, len(state) - 1):
         (tmp_path / STATE).write_bytes(state[:length])
@@ -157,7 +154,7 @@ def test_rates_are_halved_and_the_options_reach_the_optimizers(tmp_path):
     run, shape = begin(plan, CPU)
     assert run.opt_G.param_groups[0]["betas"] == (0.3, 0.999)
     tmp_path.mkdir(exist_ok=True)
-    runs.follow(run, plan, datasets.load("avatars", shape)[0], tmp_path, None)  # 8 steps: halved twice
+    runs.follow(run, plan, datasets.load("avatars", shape)[0], tmp_path, None, False)  # 8 steps: halved twice
     assert run.opt_G.param_groups[0]["lr"] == pytest.approx(0.0025)
     assert run.opt_D.param_groups[0]["lr"] == pytest.approx(0.005)
 
@@ -179,7 +176,7 @@ def test_in_bfloat16_gs_turn_meets_the_d_that_has_just_moved():
 def test_penalties_and_starting_weights(tmp_path):
     from ganbook.penalties import R1, GradientPenalty, Penalized, WeightPenaltyOnG
 
-    train(tmp_path / "first", replace(SMALL, seed=5), tell=[].append)
+    train(tmp_path / "first", replace(SMALL, seed=5), progress=False)
     plan = fill(replace(SMALL, init_g=str(tmp_path / "first" / "G.safetensors")))
     run, _ = begin(plan, CPU)
     G, D = load_networks(tmp_path / "first")
@@ -196,7 +193,7 @@ def test_penalties_and_starting_weights(tmp_path):
 def test_samples_and_the_log(tmp_path, capsys):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train(tmp_path, replace(SMALL, sample_every=4), tensorboard=True, tell=[].append)
+    train(tmp_path, replace(SMALL, sample_every=4), tensorboard=True, progress=False)
     assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == ["step-000004.png", "step-000008.png"]
     log = EventAccumulator(str(tmp_path / "tensorboard"))
     log.Reload()
@@ -208,7 +205,7 @@ def test_samples_and_the_log(tmp_path, capsys):
     assert [event.value for event in logged] == pytest.approx([float(row.split(",")[2]) for row in rows], rel=1e-4)
 
 
-def test_a_folder_of_pictures_is_trained_on_and_told_about(tmp_path, monkeypatch):
+def test_a_folder_of_pictures_is_trained_on_and_told_about(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GANBOOK_DATA", str(tmp_path / "cache"))
     pictures = tmp_path / "pictures"
     pictures.mkdir()
@@ -216,9 +213,9 @@ def test_a_folder_of_pictures_is_trained_on_and_told_about(tmp_path, monkeypatch
         Image.new("RGB", (20 + i, 20), (20 * i, 100, 0)).save(pictures / f"{i}.png")
     for i in range(12):
         (pictures / f"broken-{i:02}.jpg").write_text("no picture")
-    told = []
-    card = train(tmp_path / "run", replace(SMALL, data=str(pictures), steps=2), tell=told.append)
+    card = train(tmp_path / "run", replace(SMALL, data=str(pictures), steps=2), progress=False)
     assert (card["data"], card["pictures"], card["skipped"]) == ("pictures", 10, 12)
+    told = capsys.readouterr().out.splitlines()
     assert told[0] == "12 file(s) cannot be used:" and told[-1] == "  and 2 more" and len(told) == 12
     assert "broken-00.jpg" in told[1]
     assert str(tmp_path) not in (tmp_path / "run" / "card.json").read_text()
