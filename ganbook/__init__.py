@@ -2,13 +2,17 @@
 
 data        pictures as one resident tensor            objectives   what each player minimises
 toys        points with a known density                penalties    what keeps a player in check
-mlp         the first generators and discriminators    training     the step (Algorithm 1) and the loop
-sampling    drawing from a generator                   divergences  KL, JSD, Wasserstein, V by quadrature
-metrics     how good samples are                       plots        everything that is looked at
-checkpoints weights on disk, safely                    widgets      what a reader moves
-claims      sentences that are checked                 recipes      the table of models; pretrained ones
-runs        from a recipe to a folder; records         studies      objectives compared over seeds
-book        running and building the chapters
+avatars     drawn faces with known labels              training     the step (Algorithm 1) and the loop
+folders     any folder of pictures                     sampling     drawing from a generator
+datasets    all of these by name                       metrics      how good samples are
+mlp         the first generators and discriminators    divergences  KL, JSD, Wasserstein, V by quadrature
+dcgan       convolutional ones, 28, 64, 96 pixels      convolution  sizes, overlap, receptive fields
+recipes     the table of models; pretrained ones       plots        everything that is looked at
+runs        from a plan to a folder, and on again      drawings     convolutions, drawn
+recording   full runs over several seeds               widgets      what a reader moves
+records     what was recorded, as pages show it        studies      objectives compared over seeds
+checkpoints weights and runs on disk, safely           guidelines   the DCGAN's, each taken back
+claims      sentences that are checked                 book         running and building the chapters
 """
 
 __version__ = "0.1.0"

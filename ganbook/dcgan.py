@@ -12,7 +12,10 @@ from ganbook.errors import InputError
 
 
 class StemGenerator(nn.Module):
-    """G(z) for 28x28 grey pictures: two fully connected layers, then two doublings. 6,679,105 parameters."""
+    """G(z) for 28x28 grey pictures: two fully connected layers, then two doublings.
+
+    6,679,105 parameters.
+    """
 
     def __init__(self, latent_dim: int = 100):
         super().__init__()
@@ -38,7 +41,10 @@ class StemGenerator(nn.Module):
 
 
 class PoolingDiscriminator(nn.Module):
-    """D(x) for 28x28 grey pictures, with max pooling, without batch norm. 1,102,721 parameters."""
+    """D(x) for 28x28 grey pictures with max pooling, without batch norm.
+
+    1,102,721 parameters.
+    """
 
     def __init__(self):
         super().__init__()
@@ -57,11 +63,14 @@ class PoolingDiscriminator(nn.Module):
         self.apply(initialize)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.net(x).squeeze(1).float()  # (B, 1, 28, 28) -> (B,), float32 also under autocast
+        # (B, 1, 28, 28) -> (B,), float32 also under autocast
+        return self.net(x).squeeze(1).float()
 
 
 class StridedDiscriminator(nn.Module):
-    """The paper's D(x), for 28x28 grey pictures: strides, batch norm, no hidden full layer. 138,689 parameters."""
+    """The paper's D(x), for 28x28 grey pictures: strides for pooling, batch norm, no
+    hidden fully connected layer. 138,689 parameters.
+    """
 
     def __init__(self, norm: Callable[[int], nn.Module] = nn.BatchNorm2d):
         super().__init__()
@@ -77,30 +86,41 @@ class StridedDiscriminator(nn.Module):
         self.apply(initialize)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.net(x).squeeze(1).float()  # (B, 1, 28, 28) -> (B,), float32 also under autocast
+        # (B, 1, 28, 28) -> (B,), float32 also under autocast
+        return self.net(x).squeeze(1).float()
 
 
 SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # 4 doubled some times, and a last step by 2 or by 3
 
 
 class ConvGenerator(nn.Module):
-    """G(z) for square pictures: z as a 1x1 picture with latent_dim channels, grown to 4x4, 8x8, … image_size.
+    """G(z) for square pictures: z, as a 1x1 picture with latent_dim channels, grows to
+    4x4, 8x8, … image_size.
 
-    Each layer halves the channels and doubles the sides; the last makes the picture, and triples the sides where
-    image_size asks for it (96 = 32 · 3). No biases: batch norm would take them out again.
+    Each layer halves the channels and doubles the sides; the last makes the picture,
+    and triples the sides where image_size asks for it (96 = 32 · 3). No biases: batch
+    norm would take them out again.
     """
 
-    def __init__(self, image_size: int = 64, channels: int = 3, width: int = 64, latent_dim: int = 100):
+    def __init__(
+        self,
+        image_size: int = 64,
+        channels: int = 3,
+        width: int = 64,
+        latent_dim: int = 100,
+    ):
         super().__init__()
         self.latent_dim = latent_dim
         doublings, last = divide(image_size)
-        widths = [width * 2**i for i in range(doublings, -1, -1)]  # 512, 256, 128, 64 for 64 and for 96 pixels
+        # For 64 and for 96 pixels: 512, 256, 128, 64.
+        widths = [width * 2**i for i in range(doublings, -1, -1)]
         layers = [
             nn.Unflatten(1, (latent_dim, 1, 1)),
             nn.ConvTranspose2d(latent_dim, widths[0], 4, 1, 0, bias=False),
         ]
         for wide, narrow in pairwise(widths):
-            layers += [nn.BatchNorm2d(wide), nn.ReLU(), nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False)]
+            layers += [nn.BatchNorm2d(wide), nn.ReLU()]
+            layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False)]
         layers += [
             nn.BatchNorm2d(width),
             nn.ReLU(),
@@ -115,10 +135,11 @@ class ConvGenerator(nn.Module):
 
 
 class ConvDiscriminator(nn.Module):
-    """D(x) for square pictures: ConvGenerator in a mirror, down to 4x4 and then to one logit.
+    """D(x) for square pictures: ConvGenerator in a mirror, down to 4x4 and one logit.
 
-    `norm` makes the layer after each convolution but the first and the last. Batch norm is the paper's; instance
-    norm treats every picture alone, which a gradient penalty needs.
+    `norm` makes the layer after each convolution but the first and the last. Batch norm
+    is the paper's; instance norm treats every picture alone, which a penalty on D's
+    slope needs.
     """
 
     def __init__(
@@ -133,13 +154,16 @@ class ConvDiscriminator(nn.Module):
         widths = [width * 2**i for i in range(doublings + 1)]
         layers = [nn.Conv2d(channels, width, *first, bias=False), nn.LeakyReLU(0.2)]
         for narrow, wide in pairwise(widths):
-            layers += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), norm(wide), nn.LeakyReLU(0.2)]
-        layers += [nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False), nn.Flatten(0)]  # 4x4 -> 1x1
+            layers += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=False)]
+            layers += [norm(wide), nn.LeakyReLU(0.2)]
+        # 4x4 -> 1x1, a logit
+        layers += [nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False), nn.Flatten(0)]
         self.net = nn.Sequential(*layers)
         self.apply(initialize)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.net(x).float()  # (B, channels, image_size, image_size) -> (B,), float32 also under autocast
+        # (B, channels, image_size, image_size) -> (B,), float32 also under autocast
+        return self.net(x).float()
 
 
 def divide(image_size: int) -> tuple[int, tuple[int, int, int]]:
@@ -155,7 +179,9 @@ def divide(image_size: int) -> tuple[int, tuple[int, int, int]]:
 
 
 def initialize(layer: nn.Module) -> None:
-    """Weights from N(0, 0.02²) (ibid., section 4), batch norm's scale from N(1, 0.02²) as in the released code."""
+    """Weights from N(0, 0.02²) (ibid., section 4); batch norm's scale from N(1, 0.02²),
+    as in the code released with the paper.
+    """
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(layer.weight, 0, 0.02)
     elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):

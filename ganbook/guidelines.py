@@ -26,11 +26,15 @@ STEPS, BATCH_SIZE, FAKES, COMPONENTS = 200, 64, 1_797, 30
 
 
 class OneBatch(NonSaturating):
-    """D sees real and fake pictures in one batch, so batch norm mixes their statistics: what not to do."""
+    """D always sees real and fake pictures in one batch, so batch norm mixes their statistics: what not to do."""
 
     def d_loss(self, D, x, x_fake, y=None):
+        self.x = x  # the company for G's turn, too: D is to judge fakes as it has learned to
         real, fake = D(torch.cat([x, x_fake])).chunk(2)
         return softplus(-real).mean() + softplus(fake).mean()
+
+    def g_loss(self, D, x_fake, y=None):
+        return softplus(-D(torch.cat([self.x, x_fake]))[len(self.x) :]).mean()
 
 
 def swap(net: nn.Module, kind: type[nn.Module] | tuple, make: Callable[[nn.Module], nn.Module]) -> nn.Module:
@@ -54,6 +58,21 @@ def with_default_weights(net: nn.Module) -> nn.Module:
     return net
 
 
+def without_norm(G: StemGenerator) -> nn.Module:
+    return swap(G, BATCH_NORM, lambda layer: nn.Identity())
+
+
+def with_kept_signal(G: StemGenerator) -> nn.Module:
+    """Weights so wide that the signal keeps its size from layer to layer, as batch norm would see to.
+
+    An output sums over n inputs; behind a ReLU half of their mean square is left (He et al., 2015).
+    """
+    layers = [layer for layer in G.net if hasattr(layer, "weight")]
+    for layer, n, half in zip(layers, (100, 1024, 4 * 128, 4 * 64), (1, 2, 2, 2), strict=True):
+        nn.init.normal_(layer.weight, 0, (half / n) ** 0.5)
+    return G
+
+
 BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d)
 DCGAN: dict = {"G": StemGenerator, "D": StridedDiscriminator, "objective": NonSaturating(), "beta1": 0.5}
 # Each row: what differs from DCGAN.
@@ -61,7 +80,10 @@ VARIANTS: dict[str, dict] = {
     "as the paper has it": {},
     "D with max pooling, a hidden layer, no batch norm": {"D": PoolingDiscriminator},
     "D with a hidden fully connected layer": {"D": lambda: with_hidden_layer(StridedDiscriminator())},
-    "no batch norm in G": {"G": lambda: swap(StemGenerator(), BATCH_NORM, lambda layer: nn.Identity())},
+    "no batch norm in G": {"G": lambda: without_norm(StemGenerator())},
+    "no batch norm in G, weights that keep the signal": {
+        "G": lambda: with_kept_signal(without_norm(StemGenerator()))
+    },
     "no batch norm in D": {"D": lambda: StridedDiscriminator(nn.Identity)},
     "real and fake in one batch": {"objective": OneBatch()},
     "ReLU in D": {"D": lambda: swap(StridedDiscriminator(), nn.LeakyReLU, lambda layer: nn.ReLU())},

@@ -23,8 +23,9 @@ def mode_coverage(x: Tensor, mixture: Mixture) -> tuple[int, float]:
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:
-    """Between the normal distributions fitted to two sets of features, (n, d) and (m, d): at least 0, 0 if equal.
+    """The square of it, as FID quotes it, between the normal distributions fitted to two sets of features.
 
+    Features are (n, d) and (m, d); the result is at least 0, and 0 if both agree:
     ‖μx − μy‖² + tr(Σx + Σy − 2(Σx Σy)^½)  (Dowson and Landau, 1982), in the squared unit of the features. Only
     with the features of Inception is it FID (Heusel et al., 2017). It falls with n and m, all else unchanged.
     """

@@ -4,11 +4,14 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import metadata
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from ganbook.checkpoints import load_network, read_card
+from ganbook.data import data_folder, sha256
 from ganbook.dcgan import ConvDiscriminator, ConvGenerator, StemGenerator, StridedDiscriminator
 from ganbook.errors import InputError
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
@@ -79,6 +82,35 @@ def load_networks(folder: Path) -> Pair:
 
 
 def load_pretrained(name: str) -> Pair:
-    """G and D as the book's full run left them, in eval mode: load_pretrained("mlp"). Needs no network."""
+    """G and D as the book's full run left them, in eval mode: load_pretrained("mlp").
+
+    Large weights are not part of the installed package: they are fetched once from the repository, and checked.
+    """
     recipe(name)
-    return load_networks(RECORDS / name)
+    card, folder = read_card(RECORDS / name), RECORDS / name
+    if not (folder / "G.safetensors").exists():
+        folder = data_folder() / "weights" / name
+        for net, expected in card["sha256"].items():
+            fetch(f"{repository()}/raw/main/ganbook/records/{name}/{net}.safetensors", folder, expected)
+    G, D = build(card["recipe"], card.get("networks", {}))
+    return load_network(folder / "G.safetensors", G).eval(), load_network(folder / "D.safetensors", D).eval()
+
+
+def repository() -> str:
+    """The address of the repository, as pyproject.toml gave it to the installed package."""
+    entries = (entry.split(", ", 1) for entry in metadata("ganbook").get_all("Project-URL"))
+    return dict(entries)["Repository"]
+
+
+def fetch(address: str, folder: Path, expected: str) -> None:
+    """Download a file into folder, unless it is there; nothing is left of one whose SHA-256 is not as expected."""
+    target = folder / address.rsplit("/", 1)[1]
+    if target.exists() and sha256(target) == expected:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(address, str(target), hash_prefix=expected, progress=False)
+    except (OSError, RuntimeError) as error:  # RuntimeError: another hash
+        raise InputError(
+            f"{address} could not be fetched ({error}): put the file into {folder}, or use a checkout of the book"
+        ) from error

@@ -1,11 +1,13 @@
 """The book's records: full runs of a recipe over several seeds, gathered into what the pages show."""
 
+import json
 import statistics
 from pathlib import Path
 
 import torch
 
 from ganbook.checkpoints import CARD, read_card, save_networks, write
+from ganbook.data import sha256
 from ganbook.errors import InputError
 from ganbook.recipes import load_networks
 from ganbook.runs import Plan, train
@@ -43,6 +45,8 @@ def record(name: str, out: Path, seeds: int, runs: Path, device: str = "auto", p
     }
     card["mean"], card["sd"] = summary(list(card["seeds"].values()))
     save_networks(out, {"G": G, "D": D}, card, dtype=torch.float16)
+    card["sha256"] = {name: sha256(out / f"{name}.safetensors") for name in ("G", "D")}
+    write(out / CARD, json.dumps(card, indent=1).encode())
     return card
 
 

@@ -34,15 +34,24 @@ def record_table(name: str):
         ("mean of D(G(z)), fake", "d_fake", ".3f"),
         ("CPU-minutes of training", "cpu_minutes", ".1f"),
     ]
-    lines = [f"| {label} | {card['mean'][key]:{form}} ± {card['sd'][key]:{form}} |" for label, key, form in rows]
+    lines = [f"| {label} | {with_spread(card['mean'][key], card['sd'][key], form)} |" for label, key, form in rows]
     epochs = round(card["steps"] * card["batch_size"] / card["pictures"])
     shown = ", ".join(str(round(step * card["batch_size"] / card["pictures"])) for step in card["progress_steps"])
     return Markdown(
-        f"| last epoch of {epochs}, {card['data']} | mean ± standard deviation, {len(card['seeds'])} seeds |\n"
+        f"| last epoch of {epochs}, {card['data']} | {over_seeds(card)} |\n"
         "|---|---|\n" + "\n".join(lines) + f"\n\nRows of the picture: after {shown} epochs (seed 0). "
         f"Made by `{card['command']}` at commit {card['commit']} on {card['date']}, on {card['device']}, "
         f"{card['threads']} thread(s), {card['precision']}, torch {card['versions']['torch']}."
     )
+
+
+def with_spread(mean: float, sd: float | None, form: str) -> str:
+    return f"{mean:{form}}" if sd is None else f"{mean:{form}} ± {sd:{form}}"
+
+
+def over_seeds(card: dict) -> str:
+    n = len(card["seeds"])
+    return "one seed, so no spread" if n == 1 else f"mean ± standard deviation, {n} seeds"
 
 
 def time_needed(chapter: str, recipe: str | None = None):

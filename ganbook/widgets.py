@@ -5,6 +5,7 @@ sliders draw it anew; on a page without one, the picture of the start stands sti
 """
 
 from base64 import b64encode
+from collections.abc import Callable
 from math import log
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, trapezoid
 
 from ganbook.divergences import best_logits, jsd, value
+from ganbook.drawings import Layer, describe, draw_explorer
 from ganbook.objectives import Minimax, NonSaturating
 from ganbook.plots import BLUE, GREEN, GREY, VERMILION, Figure, small_png
 from ganbook.toys import bumps
@@ -126,13 +128,57 @@ def game_sliders(mu: float, sd: float) -> "ipywidgets.VBox":
 
 def explore_game() -> None:
     """Move and widen G's density, and see D*, V and the push on G. Without a kernel: a still picture at (1, 1)."""
+    text = "The game at G's mean 1 and width 1; sliders move it where a kernel runs."
+    show_explorer(small_png(draw_game(1, 1)), text, lambda: game_sliders(1, 1))
+
+
+def show_explorer(still: bytes, text: str, controls: Callable[[], "ipywidgets.VBox"]) -> None:
+    """One bundle of sliders, the picture where they are not at hand, and a constant text to compare."""
     from IPython.display import display
 
-    bundle = {
-        "image/png": b64encode(small_png(draw_game(1, 1))).decode(),
-        "text/plain": "The game at G's mean 1 and width 1; sliders move it where a kernel runs.",
-    }
+    bundle = {"image/png": b64encode(still).decode(), "text/plain": text}
     if ipywidgets:
-        view = {"version_major": 2, "version_minor": 0, "model_id": game_sliders(1, 1).model_id}
+        view = {"version_major": 2, "version_minor": 0, "model_id": controls().model_id}
         bundle["application/vnd.jupyter.widget-view+json"] = view
     display(bundle, raw=True)
+
+
+RANGES = {
+    "n": (1, 8),
+    "kernel": (1, 5),
+    "stride": (1, 3),
+    "padding": (0, 3),
+    "dilation": (1, 3),
+    "output_padding": (0, 2),
+}
+KINDS = {"convolution": False, "transposed": True}
+
+
+def convolution_sliders(layer: Layer) -> "ipywidgets.VBox":
+    """A slider for each setting, and convolution or transposed, above the picture that follows them."""
+    look = {"layout": {"width": "auto"}, "style": {"description_width": "7.5em"}}
+    kind = ipywidgets.ToggleButtons(options=KINDS, value=layer.transposed)
+    sliders = {
+        name: ipywidgets.IntSlider(
+            value=getattr(layer, name), min=low, max=high, description=name.replace("_", " "), **look
+        )
+        for name, (low, high) in RANGES.items()
+    }
+    picture = ipywidgets.Image(format="png")
+
+    def redraw(change=None):
+        sliders["output_padding"].disabled = not kind.value  # a convolution has none
+        settings = {name: slider.value for name, slider in sliders.items()}
+        picture.value = small_png(draw_explorer(Layer(**settings, transposed=kind.value)))
+
+    for control in (kind, *sliders.values()):
+        control.observe(redraw, "value")
+    redraw()
+    return ipywidgets.VBox([kind, *sliders.values(), picture], layout={"max_width": "480px"})
+
+
+def explore_convolution() -> None:
+    """Choose the settings of a layer, and see windows, sizes and overlap. Without a kernel: a still picture."""
+    layer = Layer(3, 3, stride=2, transposed=True)
+    text = f"{describe(layer)}; sliders change it where a kernel runs."
+    show_explorer(small_png(draw_explorer(layer)), text, lambda: convolution_sliders(layer))

@@ -102,6 +102,84 @@ def test_the_command_and_fit_agree(trained):
         assert all(map(torch.equal, ours.parameters(), theirs.parameters()))
 
 
+@pytest.fixture(scope="module")
+def nasty(tmp_path_factory):
+    """Seven files: five pictures of odd kinds, and two that are none."""
+    import numpy as np
+
+    folder, noise = tmp_path_factory.mktemp("nasty"), np.random.default_rng(0)
+    rgba = noise.integers(0, 256, (60, 90, 4), dtype=np.uint8)
+    Image.fromarray(rgba, "RGBA").save(folder / "rgba.png")
+    Image.fromarray(rgba[..., :3]).quantize(16).save(folder / "palette.png", transparency=0)
+    Image.fromarray(rgba, "CMYK").save(folder / "cmyk.jpg")
+    Image.fromarray(noise.integers(0, 65536, (50, 50)).astype(np.uint16)).save(folder / "sixteen.png")
+    Image.new("P", (1, 1)).save(folder / "one.gif")
+    (folder / "empty.png").touch()
+    (folder / "text.jpg").write_text("no picture")
+    return folder
+
+
+def test_a_nasty_folder_becomes_a_generator(nasty, tmp_path):
+    small = ("--size", 16, "--width-g", 4, "--width-d", 4, "--latent-dim", 7)
+    env = {"GANBOOK_DATA": str(tmp_path / "cache")}
+    command = ("train", "dcgan64", "--data", nasty, "--steps", 20, "--out", tmp_path / "run", *small)
+    done = ganbook(*command, **env)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.splitlines()
+    assert told[0] == "2 file(s) cannot be used:"
+    assert [line.split(":")[0].strip() for line in told[1:3]] == ["empty.png", "text.jpg"]
+    card = json.loads((tmp_path / "run" / "card.json").read_text())
+    assert card["networks"] == {"image_size": 16, "width_g": 4, "width_d": 4, "latent_dim": 7}
+    assert (card["pictures"], card["skipped"]) == (5, 2)
+    best = ("sample", tmp_path / "run", "--n", 4, "--best-of", 40, "--mean", 0.5, "--std", 0.7)
+    assert ganbook(*best, "--out", tmp_path / "best.png").returncode == 0
+    with Image.open(tmp_path / "best.png") as picture:
+        assert picture.size == (4 * 18 + 2, 18 + 2)
+    again = ganbook(*command, "--resume", tmp_path / "run", **env)
+    assert again.returncode == 0 and "20 of 20 steps are done, nothing changes" in again.stdout
+
+
+def test_every_option_of_train_reaches_the_run(monkeypatch, here, tmp_path):
+    from ganbook import runs
+
+    seen = {}
+
+    def run(out, plan, **how):
+        seen.update(out=out, plan=plan, how=how)
+        return {"steps": 1, "minutes": 0.0, "last_epoch": {"d_loss": 0.0, "g_loss": 0.0}}
+
+    monkeypatch.setattr(runs, "train", run)
+    weights = tmp_path / "w.safetensors"
+    weights.touch()
+    options = {
+        "data": "avatars", "epochs": 3, "batch": 5, "size": 32, "latent-dim": 9, "width-g": 8, "width-d": 6,
+        "lr-g": 0.1, "lr-d": 0.2, "beta1": 0.3, "g-every": 4, "d-every": 5, "decay-every": 6, "l2": 0.4,
+        "penalty": "gp", "penalty-weight": 0.5, "init-g": weights, "init-d": weights, "sample-every": 7,
+        "save-every": 8, "seed": 9, "precision": "bf16", "resume": "r", "device": "cpu", "workers": 2,
+    }  # fmt: skip
+    code, _, err = here(
+        "train", "dcgan96", "--out", "o", "--tensorboard", *(f"--{k}={v}" for k, v in options.items())
+    )
+    assert code == 0, err
+    assert seen["plan"] == runs.Plan(
+        recipe="dcgan96",
+        data="avatars", epochs=3, batch_size=5, lr_g=0.1, lr_d=0.2, beta1=0.3, g_every=4, d_every=5,
+        decay_every=6, l2=0.4, penalty="gp", penalty_weight=0.5, init_g=str(weights), init_d=str(weights),
+        sample_every=7, save_every=8, seed=9, precision="bf16",
+        networks={"image_size": 32, "latent_dim": 9, "width_g": 8, "width_d": 6},
+    )  # fmt: skip
+    assert seen["how"] == {"resume": Path("r"), "device": "cpu", "workers": 2, "tensorboard": True}
+    here("train", "mlp", "--out", "o")
+    assert seen["plan"] == runs.Plan("mlp")  # what is not asked for is the recipe's own
+
+
+def test_split_deals_a_folder_out(nasty, here):
+    code, out, _ = here("split", str(nasty), "dealt")
+    assert code == 0 and out.splitlines()[0] == "2 file(s) cannot be used:"
+    assert "5 in dealt/train, 0 in dealt/valid, 0 in dealt/test" in out
+    assert len(list(Path("dealt/train").iterdir())) == 5 and len(list(nasty.iterdir())) == 7
+
+
 MISTAKES = {
     "no recipe": (["train", "nosuch", "--out", "x"], "no recipe is called 'nosuch': choose one of mlp"),
     "no data set": (["train", "mlp", "--data", "cifar", "--out", "x"], "no data set or folder is called 'cifar'"),
@@ -114,19 +192,30 @@ MISTAKES = {
     "not trained": (["sample", ".", "--out", "x.png"], "holds no trained networks"),
     "not a png": (["sample", ".", "--out", "x.jpg"], "must end in .png"),
     "no checkout": (["run"], "has no _toc.yml"),
+    "steps and epochs": (["train", "mlp", "--steps", "1", "--epochs", "1", "--out", "x"], "give one"),
+    "a weight for nothing": (["train", "mlp", "--penalty-weight", "1", "--out", "x"], "say which --penalty"),
+    "no such size": (["train", "dcgan64", "--size", "100", "--out", "x"], "image size 100 cannot be built"),
+    "a size for the mlp": (["train", "mlp", "--size", "64", "--out", "x"], "'mlp' has no image_size"),
+    "grey digits in colour": (["train", "dcgan64", "--data", "digits", "--out", "x"], "take dcgan28"),
+    "an empty folder": (["train", "dcgan64", "--data", "empty", "--out", "x"], "holds no usable picture"),
+    "best of too few": (["sample", ".", "--n", "9", "--best-of", "3", "--out", "x.png"], "fewer than --n 9"),
+    "nothing to split": (["split", "empty", "x"], "holds no usable picture"),
     "no mnist": (["train", "mlp", "--data", "mnist", "--out", "x"], "'digits' needs nothing"),
 }
 
 
 @pytest.mark.parametrize("args, message", MISTAKES.values(), ids=MISTAKES)
 def test_mistakes_are_one_line_and_exit_code_2(args, message, here):
+    Path("empty").mkdir()
     code, _, err = here(*args)
     assert code == 2
     assert err.startswith("ganbook: ") and err.count("\n") == 1 and message in err
     assert not Path("x").exists() and not Path("x.png").exists()
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["sample"], ["run"], ["record"], ["outputs"], ["site"]])
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["sample"], ["split"], ["run"], ["record"], ["outputs"], ["site"]]
+)
 def test_help(command, here):
     code, out, _ = here(*command, "--help")
     assert code == 0 and out.startswith("Usage: ganbook")

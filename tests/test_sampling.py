@@ -6,7 +6,7 @@ from torch import nn
 
 from ganbook.errors import InputError
 from ganbook.mlp import MLPGenerator
-from ganbook.sampling import AT_ONCE, draw_latents, evaluating, generate, sample
+from ganbook.sampling import AT_ONCE, draw_latents, evaluating, generate, sample, sample_best
 
 
 class NormGenerator(nn.Module):
@@ -65,3 +65,37 @@ def test_modes_return_after_an_error():
 def test_no_samples_is_an_error():
     with pytest.raises(InputError, match="0 samples"):
         sample(MLPGenerator(), 0)
+
+
+class Brightness(nn.Module):
+    """A D that takes bright pictures for real, and notes how many it is shown at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = []
+
+    def forward(self, x, y=None):
+        self.shown.append(len(x))
+        return x.flatten(1).mean(1)
+
+
+@pytest.mark.parametrize("n, of", [(1, 1300), (64, 512), (700, 1300), (5, 5)])
+def test_the_best_are_those_that_d_rates_highest(n, of):
+    G, D = NormGenerator(), Brightness()
+    best, everything = sample_best(G, D, n, of, seed=3), sample(G, of, seed=3)
+    expected = everything if n == of else everything[D(everything).argsort(descending=True)[:n]]
+    assert torch.equal(best, expected)
+    assert max(D.shown[:-1], default=0) <= AT_ONCE  # never all of them at once
+
+
+def test_mean_and_deviation_of_z():
+    G, D = MLPGenerator(latent_dim=2).eval(), Brightness()
+    plain, moved = (sample_best(G, D, 4, 4, seed=0, **of_z) for of_z in ({}, {"mean": 1.0, "std": 0.5}))
+    z = draw_latents(G, 4, seed=0)
+    assert torch.equal(plain, G(z)) and torch.allclose(moved, G(1 + 0.5 * z), atol=1e-6)
+    assert torch.equal(*sample_best(G, D, 2, 2, seed=0, std=0.0))  # all z are the mean
+
+
+def test_more_best_than_drawn():
+    with pytest.raises(InputError, match="best 9 of 3"):
+        sample_best(NormGenerator(), Brightness(), 9, 3)
