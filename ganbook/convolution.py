@@ -36,8 +36,9 @@ def transposed_output_size(
     With output_padding 0, …, stride - 1 these are the sizes that a convolution of the same settings turns into n
     (Dumoulin and Visin, 2016, relationship 14, for dilation 1).
     """
-    check_numbers(n=n, kernel=kernel, stride=stride, padding=padding, dilation=dilation)
-    check_numbers(output_padding=output_padding)
+    check_numbers(
+        n=n, kernel=kernel, stride=stride, padding=padding, output_padding=output_padding, dilation=dilation
+    )
     if output_padding >= max(stride, dilation):
         raise InputError(
             f"output_padding {output_padding} must be smaller than the stride {stride} or the dilation {dilation}"

@@ -5,6 +5,7 @@ other way through the same windows. So both are one drawing, in D's blue or in G
 """
 
 import textwrap
+from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -80,12 +81,12 @@ def draw_layer(axes, layer: Layer, row: int, column: int, done: Tensor) -> None:
     axes.axis("off")
     cell = min(axes.bbox.width / width, axes.bbox.height / height)  # size of a pixel on paper
     left = layer.narrow + GAP if layer.transposed else 0
-    wide = (left + layer.padding, (height - len(places)) / 2 + layer.padding)  # where pixel (0, 0) is drawn
-    narrow = (0 if layer.transposed else len(places) + GAP, (height - layer.narrow) / 2)
-    draw_border(axes, wide, places)
-    draw_wide(axes, layer, done, wide, cell)
-    draw_narrow(axes, layer, row * layer.narrow + column, narrow, cell)
-    draw_window(axes, layer, (windows[row], windows[column]), wide)
+    wide_at = (left + layer.padding, (height - len(places)) / 2 + layer.padding)  # where pixel (0, 0) is drawn
+    narrow_at = (0 if layer.transposed else len(places) + GAP, (height - layer.narrow) / 2)
+    draw_border(axes, wide_at, places)
+    draw_wide(axes, layer, done, wide_at, cell)
+    draw_narrow(axes, layer, row * layer.narrow + column, narrow_at, cell)
+    draw_window(axes, layer, (windows[row], windows[column]), wide_at)
     for x, align, name, size in ((0, "left", "input", layer.n), (1, "right", "output", layer.output_size)):
         axes.text(x, 1.02, f"{name} {size} × {size}", transform=axes.transAxes, fontsize=10, ha=align)
 
@@ -118,7 +119,8 @@ def draw_wide(axes, layer: Layer, done: Tensor, corner: tuple[float, float], cel
     draw_cells(axes, corner, 0.6 * done / in_the_end.max().clamp(min=1), VERMILION, cell)
     x, y = corner
     if cell >= 14:
-        for (i, j), count in zip(torch.ones_like(done).nonzero().tolist(), done.flatten().tolist(), strict=True):
+        pixels = product(range(layer.wide), repeat=2)
+        for (i, j), count in zip(pixels, done.flatten().tolist(), strict=True):
             look = {"ha": "center", "va": "center", "fontsize": min(10, cell / 2)}
             axes.text(x + j + 0.5, y + i + 0.55, str(count), **look)
     inner = layer.wide - layer.output_padding

@@ -1,5 +1,6 @@
 """A run: from a plan to a folder with both networks, numbers and pictures. It can be cut, and goes on."""
 
+import hashlib
 import inspect
 import platform
 import subprocess
@@ -69,6 +70,7 @@ class Plan:
     save_every: int = 1000  # steps after which the state is written
     seed: int = 0
     precision: str = "fp32"
+    digest: str | None = None  # of the pictures: filled in by `train`, so that a run goes on with the same ones
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -78,6 +80,8 @@ def pick_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # so that its random state is the one that is saved
     except (RuntimeError, AssertionError):  # torch says AssertionError where it was built without CUDA
         raise InputError(
             f"device {name!r} is not to be had here: try --device cpu, or leave --device out"
@@ -132,14 +136,16 @@ def train(
     run, shape = begin(plan, where)
     images, skipped = load(plan.data, shape, workers)
     tell_skipped(skipped)
+    check_last_batch(run.G, len(images), plan.batch_size)
     steps = plan.steps or plan.epochs * -(-len(images) // plan.batch_size)
-    plan = replace(plan, data=images.name, steps=steps, epochs=None)
+    plan = replace(plan, data=images.name, digest=digest(images), steps=steps, epochs=None)
     if note:
         check_plan(plan, note["plan"], resume)
         run.restore(resume, note)
-        if run.n >= plan.steps:
-            print(f"{resume} is finished: {run.n:,} of {plan.steps:,} steps are done, nothing changes")
-            return read_card(resume)
+        plan = replace(plan, steps=max(plan.steps, run.n))  # what is done is done
+        if is_finished(out, plan):
+            print(f"{out} is finished: {run.n:,} of {plan.steps:,} steps are done, nothing changes")
+            return read_card(out)
         print(f"going on at step {run.n:,} of {plan.steps:,}")
     out.mkdir(parents=True, exist_ok=True)
     card = {**asdict(plan), "pictures": len(images), "skipped": len(skipped)}
@@ -163,6 +169,11 @@ def check_folders(out: Path, resume: Path | None, note: dict | None) -> None:
         )
 
 
+def is_finished(out: Path, plan: Plan) -> bool:
+    """Cut between its last step and its card, a run has still to write what a finished one leaves."""
+    return (out / CARD).exists() and read_card(out)["steps"] == plan.steps
+
+
 def check_plan(plan: Plan, begun: dict, folder: Path) -> None:
     """A run goes on as it began; only its length and how often it writes may change."""
     free = {"steps", "sample_every", "save_every"}
@@ -171,6 +182,23 @@ def check_plan(plan: Plan, begun: dict, folder: Path) -> None:
             raise InputError(
                 f"the run in {folder} began with {key} {begun.get(key)!r}, not {value!r}: resume it as it began"
             )
+
+
+def check_last_batch(G: nn.Module, pictures: int, batch_size: int) -> None:
+    """Batch norm over single numbers cannot take a batch of one."""
+    over_numbers = any(isinstance(layer, nn.BatchNorm1d) for layer in G.modules())
+    if over_numbers and 1 in (batch_size, pictures % batch_size):
+        raise InputError(
+            f"{pictures:,} pictures in batches of {batch_size} leave one alone, and this G has batch norm, which "
+            f"needs two: take --batch {batch_size + 1}"
+        )
+
+
+def digest(images: ImageSet) -> str:
+    """Other pictures, another digest; of a large set, a thousand pictures stand for all."""
+    rows = torch.linspace(0, len(images) - 1, min(len(images), 1000)).long()
+    content = images.images[rows.to(images.images.device)].cpu().numpy().tobytes()
+    return hashlib.sha256(f"{len(images)} ".encode() + content).hexdigest()[:16]
 
 
 def tell_skipped(skipped: dict[str, str]) -> None:
@@ -250,12 +278,9 @@ def follow(run: Run, plan: Plan, images: ImageSet, out: Path, log, progress: boo
         saving = is_due(plan.save_every, step.n) or step.n == plan.steps
         if saving or len(recent) == READ_EVERY:
             recent = read(run, recent, log)
-        if step.n in shown:
-            run.progress.append(generate(run.G, draw_latents(run.G, 10, seed=0)).cpu())
-            run.shown.append(step.n)
-        if is_due(plan.sample_every, step.n):
-            show_sample(out, run, images, log)
-        halve_rates(run, is_due(plan.decay_every, step.n))
+        look(run, plan, images, out, log, shown=step.n in shown)
+        if is_due(plan.decay_every, step.n):
+            halve_rates(run)
         if saving:
             run.seconds, run.cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
             run.save(out, plan)
@@ -274,14 +299,19 @@ def is_due(every: int | None, n: int) -> bool:
     return every is not None and n % every == 0
 
 
-def halve_rates(run: Run, due: bool) -> None:
-    for optimizer in (run.opt_G, run.opt_D) if due else ():
+def halve_rates(run: Run) -> None:
+    for optimizer in (run.opt_G, run.opt_D):
         for group in optimizer.param_groups:
             group["lr"] /= 2
 
 
-def show_sample(out: Path, run: Run, images: ImageSet, log) -> None:
-    """What G makes of the same 64 z now, as a PNG; real pictures beside it in the log."""
+def look(run: Run, plan: Plan, images: ImageSet, out: Path, log, shown: bool) -> None:
+    """Keep what G makes of the same z now: ten pictures if they are to be shown, and 64 as a PNG where due."""
+    if shown:
+        run.progress.append(generate(run.G, draw_latents(run.G, 10, seed=0)).cpu())
+        run.shown.append(run.n)
+    if not is_due(plan.sample_every, run.n):
+        return
     fakes = sample(run.G, 64, seed=0)
     (out / "samples").mkdir(exist_ok=True)
     save_images(out / "samples" / f"step-{run.n:06}.png", fakes)

@@ -97,6 +97,45 @@ def test_a_finished_run_changes_nothing_and_goes_on_when_asked_for_more(tmp_path
     assert same(out, tmp_path / "whole") and json.loads((out / "card.json").read_text())["steps"] == 12
 
 
+def test_a_run_cut_behind_its_last_step_is_finished_when_resumed(tmp_path, monkeypatch):
+    from ganbook import runs
+
+    train(tmp_path / "whole", SMALL, progress=False)
+
+    def cut(*args):
+        raise Cut
+
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        patch.setattr(runs, "finish", cut)
+        train(tmp_path / "cut", SMALL, progress=False)
+    train(tmp_path / "cut", SMALL, resume=tmp_path / "cut", progress=False)
+    assert same(tmp_path / "whole", tmp_path / "cut")
+    train(tmp_path / "elsewhere", SMALL, resume=tmp_path / "whole", progress=False)  # finished there, so here, too
+    assert same(tmp_path / "whole", tmp_path / "elsewhere")
+
+
+def test_a_run_does_not_go_on_with_other_pictures(tmp_path, monkeypatch):
+    for i in range(30):
+        (tmp_path / "faces").mkdir(exist_ok=True)
+        Image.new("RGB", (16, 16), (8 * i, 0, 0)).save(tmp_path / "faces" / f"{i}.png")
+    monkeypatch.setenv("GANBOOK_DATA", str(tmp_path / "cache"))
+    plan = replace(SMALL, data=str(tmp_path / "faces"))
+    train(tmp_path / "run", plan, progress=False)
+    Image.new("RGB", (16, 16), "blue").save(tmp_path / "faces" / "one more.png")
+    with pytest.raises(InputError, match="began with digest"):
+        train(tmp_path / "run", replace(plan, steps=12), resume=tmp_path / "run", progress=False)
+
+
+@pytest.mark.parametrize("batch_size", [1, 449])  # 1,797 = 4 · 449 + 1
+def test_a_last_batch_of_one_is_refused_where_batch_norm_cannot_take_it(batch_size, tmp_path):
+    plan = replace(SMALL, recipe="dcgan28", data="digits", networks={}, batch_size=batch_size)
+    with pytest.raises(
+        InputError, match=f"in batches of {batch_size} leave one alone.*take --batch {batch_size + 1}"
+    ):
+        train(tmp_path / "run", plan, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_going_on_elsewhere_leaves_the_first_folder_alone(tmp_path):
     train(tmp_path / "a", SMALL, progress=False)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "a").iterdir()}
