@@ -51,7 +51,7 @@ class Recipe:
 RECIPES = {
     "mlp": Recipe(mlp, NonSaturating(), data="mnist", epochs=50),
     "dcgan28": Recipe(dcgan28, NonSaturating(), data="mnist", epochs=3),
-    "dcgan64": Recipe(partial(dcgan, image_size=64), NonSaturating(), data="avatars", epochs=20),
+    "dcgan64": Recipe(partial(dcgan, image_size=64), NonSaturating(), data="avatars", epochs=21),
     "dcgan96": Recipe(partial(dcgan, image_size=96), NonSaturating(), data="avatars", epochs=200, batch_size=256),
 }
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from ganbook.data import ImageSet
+from ganbook.data import ImageSet, Ordered
 from ganbook.toys import Mixture
 
 
@@ -39,7 +39,8 @@ def train_step(G, D, objective, opt_G, opt_D, x, y=None) -> Step:
     g_loss = objective.g_loss(D, x_fake, y)
     descend(opt_G, g_loss)
 
-    d_real, d_fake = torch.cat(logits)[: 2 * len(x)].sigmoid().chunk(2)  # real first, then fake
+    # What D said in its turn: of the real x first, then of the fakes.
+    d_real, d_fake = torch.cat(logits)[: 2 * len(x)].sigmoid().chunk(2)
     return Step(d_loss.detach(), g_loss.detach(), d_real.mean(), d_fake.mean())
 
 
@@ -49,8 +50,8 @@ def draw_z(G: nn.Module, x: Tensor) -> Tensor:
 
 
 def descend(optimizer: Optimizer | None, loss: Tensor) -> None:
-    """One step down the gradient of the loss, for the optimizer's own parameters. None: this player rests."""
-    if optimizer is None:
+    """One step down the gradient of the loss, for the optimizer's own parameters."""
+    if optimizer is None:  # this player rests
         return
     optimizer.zero_grad()
     loss.backward()
@@ -76,7 +77,7 @@ def fit(
     G: nn.Module,
     D: nn.Module,
     objective,  # what each player minimises: ganbook.objectives
-    data: ImageSet | Mixture,  # on the device of G and D
+    data: ImageSet | Ordered | Mixture,  # on the device of G and D
     *,
     steps: int,  # updates of each network
     batch_size: int = 64,
