@@ -27,7 +27,7 @@ def to_uint8(images: Tensor) -> Tensor:
     return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
-RESIDENT = 2**30  # bytes of pictures that may live on the training device; larger sets stay where they are
+RESIDENT = 2**30  # bytes of pictures that are held in memory, on the training device; larger sets stay on the disk
 
 
 @dataclass(frozen=True)

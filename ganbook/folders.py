@@ -28,13 +28,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ganbook.checkpoints import write
-from ganbook.data import data_folder
+from ganbook.data import RESIDENT, data_folder
 from ganbook.errors import InputError
 
 PARTS = ("train", "valid", "test")
 FORMAT = 1  # of the cache: to be raised when the same file gives other pixels
 PIXELS, INDEX, UNFINISHED = "pixels.uint8", "index.json", ".unfinished-"
-RESIDENT = 2**30  # bytes of a part that are read into memory; a larger part is mapped from the disk
 CELEBA = 202_599  # pictures in img_align_celeba
 STDERR = threading.Lock()
 

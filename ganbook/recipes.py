@@ -76,7 +76,11 @@ def build(name: str, settings: dict) -> Pair:
 
 def load_networks(folder: Path) -> Pair:
     """Both networks of a trained folder (`ganbook train --out`), in eval mode."""
-    card = read_card(folder)
+    return fill(read_card(folder), folder)
+
+
+def fill(card: dict, folder: Path) -> Pair:
+    """The networks that a card describes, with the weights in a folder."""
     G, D = build(card.get("recipe", ""), card.get("networks", {}))
     return load_network(folder / "G.safetensors", G).eval(), load_network(folder / "D.safetensors", D).eval()
 
@@ -92,8 +96,7 @@ def load_pretrained(name: str) -> Pair:
         folder = data_folder() / "weights" / name
         for net, expected in card["sha256"].items():
             fetch(f"{repository()}/raw/main/ganbook/records/{name}/{net}.safetensors", folder, expected)
-    G, D = build(card["recipe"], card.get("networks", {}))
-    return load_network(folder / "G.safetensors", G).eval(), load_network(folder / "D.safetensors", D).eval()
+    return fill(card, folder)
 
 
 def repository() -> str:

@@ -50,10 +50,25 @@ def record(name: str, out: Path, seeds: int, runs: Path, device: str = "auto", p
     return card
 
 
+ALIKE = (
+    "recipe",
+    "data",
+    "digest",
+    "steps",
+    "batch_size",
+    "lr_g",
+    "lr_d",
+    "beta1",
+    "networks",
+    "precision",
+    "commit",
+)
+
+
 def check_alike(cards: list[dict], runs: Path) -> None:
     """A record is of one recipe, one data set, one budget and one state of the code."""
-    for key in ("recipe", "data", "steps", "batch_size", "precision", "commit"):
-        values = {str(card[key]) for card in cards}
+    for key in ALIKE:
+        values = {str(card.get(key)) for card in cards}
         if len(values) > 1:
             raise InputError(
                 f"the runs in {runs} differ in {key} ({', '.join(sorted(values))}): delete the stale ones"

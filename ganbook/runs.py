@@ -80,7 +80,7 @@ def pick_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
-        if device.type == "cuda":
+        if device.index is not None and device.type == "cuda":
             torch.cuda.set_device(device)  # so that its random state is the one that is saved
     except (RuntimeError, AssertionError):  # torch says AssertionError where it was built without CUDA
         raise InputError(

@@ -13,7 +13,7 @@ from ganbook import recipes
 from ganbook.data import sha256
 from ganbook.errors import InputError
 from ganbook.recipes import RECIPES, load_networks, load_pretrained
-from ganbook.recording import check_alike, summary
+from ganbook.recording import ALIKE, check_alike, summary
 from ganbook.records import RECORDS, read_record, record_table
 from ganbook.runs import NUMBERS
 from ganbook.sampling import sample
@@ -94,10 +94,11 @@ def test_summary():
 
 
 def test_runs_that_differ_make_no_record():
-    card = dict.fromkeys(("recipe", "data", "steps", "batch_size", "precision", "commit"), 1)
-    check_alike([card, dict(card)], Path("runs"))
-    with pytest.raises(InputError, match="differ in steps"):
-        check_alike([card, {**card, "steps": 2}], Path("runs"))
+    card = dict.fromkeys(ALIKE, 1)
+    check_alike([card, {**card, "seed": 2}], Path("runs"))
+    for key in ("steps", "lr_g", "lr_d", "beta1", "networks", "precision"):
+        with pytest.raises(InputError, match=f"differ in {key}"):
+            check_alike([card, {**card, key: 2}], Path("runs"))
 
 
 def test_a_record_is_made_from_runs_and_keeps_those_that_are_done(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from ganbook import datasets
 from ganbook.checkpoints import STATE, read_note
 from ganbook.errors import InputError
 from ganbook.recipes import load_networks
-from ganbook.runs import Plan, begin, fill, objective_of, train, updates
+from ganbook.runs import Plan, begin, fill, objective_of, pick_device, train, updates
 
 SMALL = Plan(
     "dcgan64",
@@ -258,3 +258,14 @@ def test_a_folder_of_pictures_is_trained_on_and_told_about(tmp_path, monkeypatch
     assert told[0] == "12 file(s) cannot be used:" and told[-1] == "  and 2 more" and len(told) == 12
     assert "broken-00.jpg" in told[1]
     assert str(tmp_path) not in (tmp_path / "run" / "card.json").read_text()
+
+
+def test_a_gpu_may_be_named_with_its_number_or_without(monkeypatch):
+    """torch refuses to make "cuda", without a number, the current device."""
+    from torch.cuda._utils import _get_device_index
+
+    chosen = []
+    monkeypatch.setattr(torch, "empty", lambda *args, **kwargs: None)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: chosen.append(_get_device_index(device)))
+    assert [str(pick_device(name)) for name in ("cpu", "cuda", "cuda:1")] == ["cpu", "cuda", "cuda:1"]
+    assert chosen == [1]
