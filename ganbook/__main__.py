@@ -20,17 +20,27 @@ COUNT, RATE, FILE = (
     click.Path(exists=True, dir_okay=False),
 )
 FOLDER = click.Path(path_type=Path, file_okay=False)
+PNG = click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="PNG file to write."
+)
+SEED = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same pictures."
+)
 NETWORKS = ("image_size", "latent_dim", "width_g", "width_d")  # options of `train` that the networks are built by
 
 
 @cli.command()
 @click.argument("recipe")
-@click.option("--data", metavar="NAME|FOLDER", help="digits, mnist, avatars, celeba, or a folder of pictures.")
+@click.option(
+    "--data",
+    metavar="NAME|FOLDER",
+    help="digits, mnist, avatars, celeba, or a folder of pictures; for cgan and acgan one with a tags.csv.",
+)
 @click.option("--out", type=FOLDER, required=True, help="Folder to write; made if missing.")
 @click.option("--steps", type=COUNT, help="Updates of each network in all, also after --resume.")
 @click.option("--epochs", type=COUNT, help="Instead of --steps: passes over the data.")
 @click.option("--batch", "batch_size", type=COUNT, help="Pictures in a batch.")
-@click.option("--size", "image_size", type=COUNT, help="Sides of the pictures, for dcgan64 and dcgan96.")
+@click.option("--size", "image_size", type=COUNT, help="Sides of the pictures, for dcgan64, dcgan96 and acgan.")
 @click.option("--latent-dim", type=COUNT, help="Numbers in z.")
 @click.option("--width-g", type=COUNT, help="Channels of G's widest picture; deeper layers have multiples.")
 @click.option("--width-d", type=COUNT, help="Channels of D's first layer; deeper ones have multiples.")
@@ -39,6 +49,12 @@ NETWORKS = ("image_size", "latent_dim", "width_g", "width_d")  # options of `tra
 @click.option("--beta1", type=click.FloatRange(0, 1, max_open=True), help="Adam's memory of gradients.")
 @click.option("--g-every", type=COUNT, default=1, show_default=True, help="G moves in each N-th step.")
 @click.option("--d-every", type=COUNT, default=1, show_default=True, help="D moves in each N-th step.")
+@click.option(
+    "--average",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Keep the running average of G with this decay; 0: G as it stands.",
+)
+@click.option("--even", is_flag=True, help="Draw each combination of labels as often as any other that occurs.")
 @click.option("--decay-every", type=COUNT, help="Halve both step sizes after each N steps.  [default: never]")
 @click.option("--l2", type=RATE, help="Weight of a penalty on the squares of G's weights.  [default: none]")
 @click.option(
@@ -60,7 +76,9 @@ NETWORKS = ("image_size", "latent_dim", "width_g", "width_d")  # options of `tra
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps; auto takes a GPU.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 def train(recipe: str, out: Path, **asked) -> None:
-    """Train RECIPE (mlp, dcgan28, dcgan64, dcgan96), and write both networks, losses and pictures to a folder.
+    """Train RECIPE (mlp, dcgan28, dcgan64, dcgan96, cgan, cgan-planes, acgan) into a folder.
+
+    Written are both networks, losses and pictures.
 
     An option that is left out is the recipe's own.
     """
@@ -91,23 +109,53 @@ def train(recipe: str, out: Path, **asked) -> None:
 @click.option(
     "--std", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Its standard deviation."
 )
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="PNG file to write.")
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same pictures."
+    "--label", help='What to show: 7, or "blue hair, red eyes".  [default: labels as often as in the data]'
 )
-def sample(folder: Path, n: int, best_of: int | None, mean: float, std: float, out: Path, seed: int) -> None:
+@click.option("--even", is_flag=True, help="Without --label: each combination as often as any other in the data.")
+@PNG
+@SEED
+def sample(folder: Path, n: int, best_of: int | None, label: str | None, even: bool, out: Path, **how) -> None:
     """Draw pictures from the generator trained in FOLDER, as one PNG."""
+    from ganbook.checkpoints import read_card
     from ganbook.plots import save_images
     from ganbook.recipes import load_networks
-    from ganbook.sampling import sample_best
+    from ganbook.sampling import ask, sample_best
 
-    if out.suffix.lower() != ".png":
-        raise InputError(f"--out {out} must end in .png: the pictures are written as one PNG")
+    check_png(out)
     if best_of and best_of < n:
         raise InputError(f"--best-of {best_of} is fewer than --n {n}: draw at least as many as are kept")
+    if label and even:
+        raise InputError(f"--label {label!r} and --even both say what to show: give one")
     G, D = load_networks(folder)
-    save_images(out, sample_best(G, D, n, best_of or n, mean=mean, std=std, seed=seed))
-    click.echo(f"{n} pictures in {out}")
+    y, note = ask(read_card(folder), best_of or n, label, even, how["seed"])
+    save_images(out, sample_best(G, D, n, best_of or n, y=y, **how))
+    click.echo(f"{n} pictures in {out}{note}")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@PNG
+@click.option("--across", is_flag=True, help="One z for each row.  [default: one for each column]")
+@SEED
+def grid(folder: Path, out: Path, across: bool, seed: int) -> None:
+    """Draw every combination of labels from the generator trained in FOLDER, as one PNG."""
+    from ganbook.checkpoints import read_card
+    from ganbook.plots import save_class_grid
+    from ganbook.recipes import load_networks
+    from ganbook.sampling import class_grid
+
+    check_png(out)
+    G, _ = load_networks(folder)
+    if "classes" not in read_card(folder):
+        raise InputError(f"the generator in {folder} reads no labels: take `ganbook sample`")
+    save_class_grid(out, class_grid(G, across, seed), read_card(folder)["classes"])
+    click.echo(f"a row for each value of the first label, a column for each of the second, in {out}")
+
+
+def check_png(out: Path) -> None:
+    if out.suffix.lower() != ".png":
+        raise InputError(f"--out {out} must end in .png: the pictures are written as one PNG")
 
 
 @cli.command()
@@ -160,20 +208,40 @@ def record(recipe: str, seeds: int, out: Path | None, runs: Path, device: str, p
 
 
 @cli.command()
-@click.argument("name", type=click.Choice(["ring", "guidelines"]))
+@click.argument("name", type=click.Choice(["digits", "avatars"]))
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def classifier(name: str, seed: int) -> None:
+    """Train the book's classifier of digits (MNIST is needed) or avatars, and record it with its accuracies."""
+    import torch
+
+    from ganbook.classifiers import record_classifier
+    from ganbook.records import RECORDS
+    from ganbook.runs import surroundings
+
+    torch.set_num_threads(1)  # small layers: two threads are slower
+    out = RECORDS / f"classifier-{name}"
+    record_classifier(name, out, surroundings(torch.device("cpu"), "bf16"), seed)
+    click.echo(f"classifier of {name} in {out}")
+
+
+@cli.command()
+@click.argument("name", type=click.Choice(["ring", "guidelines", "conditioning"]))
 @click.option("--seeds", type=click.IntRange(min=1), default=20, show_default=True, help="Seeds 0, 1, 2, … each.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="As for record.")
 def study(name: str, seeds: int, out: Path | None) -> None:
     """Make the book's record of the study NAME.
 
     ring: every objective on the ring of Gaussians. guidelines: the DCGAN paper's guidelines, each taken back.
+    conditioning: every way of telling networks the label, on digits and avatars.
     """
+    from ganbook.conditioning import record_conditioning
     from ganbook.guidelines import record_guidelines
     from ganbook.records import RECORDS
     from ganbook.studies import record_ring
 
     out = out or RECORDS / name
-    {"ring": record_ring, "guidelines": record_guidelines}[name](out, seeds)
+    make = {"ring": record_ring, "guidelines": record_guidelines, "conditioning": record_conditioning}
+    make[name](out, seeds)
     click.echo(f"record of {name} over {seeds} seeds in {out}")
 
 

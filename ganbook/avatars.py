@@ -126,7 +126,7 @@ def avatars(n: int = 4000, size: int = 64, seed: int = 0) -> ImageSet:
         for column, names in enumerate((HAIR, EYES))
     )
     labels = torch.stack([hair, eyes], 1)
-    return ImageSet("avatars", draw_avatars(labels, size, seed), labels)
+    return ImageSet("avatars", draw_avatars(labels, size, seed), labels, {"hair": HAIR, "eyes": EYES})
 
 
 def draw_avatars(labels: Tensor, size: int = 64, seed: int = 0) -> Tensor:

@@ -6,7 +6,7 @@ Everything reaches a model as float images (B, C, H, W) in [-1, 1], the range of
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from pathlib import Path
 
@@ -37,6 +37,7 @@ class ImageSet:
     name: str
     images: Tensor  # (N, C, H, W) uint8; may be a file mapped into memory
     labels: Tensor  # (N,) int64, or (N, L) where a picture has L labels
+    classes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of each label: its name, what it may be
 
     def __len__(self) -> int:
         return len(self.images)
@@ -44,7 +45,7 @@ class ImageSet:
     def to(self, device: torch.device | str) -> "ImageSet":
         """The labels, and the pictures if they are few enough, on a device; batches come from it in any case."""
         images = self.images.to(device) if self.images.nbytes <= RESIDENT else self.images
-        return ImageSet(self.name, images, self.labels.to(device))
+        return replace(self, images=images, labels=self.labels.to(device))
 
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The pictures of these row numbers (B,), as (x, y) with x (B, C, H, W) in [-1, 1]."""
@@ -70,14 +71,31 @@ class Ordered:
     images: ImageSet
     seed: int
     start: int = 0  # batches to pass over, without loading them
+    even: bool = False  # each combination of labels as often as any other that occurs, however rare
 
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Epoch after epoch, without end; each in a new order, every picture once."""
+        """Epoch after epoch, without end; each in a new order, every picture once (but if `even`: as drawn)."""
         generator = torch.Generator().manual_seed(self.seed)
-        orders = (torch.randperm(len(self.images), generator=generator) for _ in count())
+        orders = (self.order(generator) for _ in count())
         batches = (rows for order in orders for rows in order.split(batch_size))
         for rows in islice(batches, self.start, None):
             yield self.images.take(rows)
+
+    def order(self, generator: torch.Generator) -> Tensor:
+        if not self.even:
+            return torch.randperm(len(self.images), generator=generator)
+        return draw_rows(self.images.labels, len(self.images), True, generator)
+
+
+def draw_rows(labels: Tensor, n: int, even: bool, generator: torch.Generator) -> Tensor:
+    """n row numbers of labels (N,) or (N, L): all rows alike, or, if even, all combinations that occur alike."""
+    if not even:
+        return torch.randint(len(labels), (n,), generator=generator)
+    _, combination, counts = labels.cpu().unique(dim=0, return_inverse=True, return_counts=True)
+    return torch.multinomial(1 / counts[combination].double(), n, replacement=True, generator=generator)
+
+
+TEN = {"digit": tuple("0123456789")}
 
 
 def digits() -> ImageSet:
@@ -90,7 +108,8 @@ def digits() -> ImageSet:
     bunch = load_digits()
     small = torch.tensor(bunch.images, dtype=torch.float32)[:, None] / 16  # (1797, 1, 8, 8) in [0, 1]
     large = interpolate(small, size=20, mode="bicubic", align_corners=False)  # (1797, 1, 20, 20)
-    return ImageSet("digits", to_uint8(pad(large, (4, 4, 4, 4)) * 2 - 1), torch.tensor(bunch.target))
+    images = to_uint8(pad(large, (4, 4, 4, 4)) * 2 - 1)
+    return ImageSet("digits", images, torch.tensor(bunch.target), TEN)
 
 
 def mnist(train: bool = True) -> ImageSet:
@@ -117,7 +136,7 @@ def mnist(train: bool = True) -> ImageSet:
                 "delete it, and it is downloaded anew"
             )
     raw = MNIST(data_folder(), train=train)
-    return ImageSet("mnist", raw.data[:, None], raw.targets)
+    return ImageSet("mnist", raw.data[:, None], raw.targets, TEN)
 
 
 MNIST_SHA256 = {  # of the unpacked files, which torchvision does not check

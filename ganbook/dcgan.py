@@ -72,10 +72,10 @@ class StridedDiscriminator(nn.Module):
     hidden fully connected layer. 138,689 parameters.
     """
 
-    def __init__(self, norm: Callable[[int], nn.Module] = nn.BatchNorm2d):
+    def __init__(self, norm: Callable[[int], nn.Module] = nn.BatchNorm2d, channels: int = 1):
         super().__init__()
         self.net = nn.Sequential(
-            nn.Conv2d(1, 64, 4, 2, 1),  # 28 -> 14
+            nn.Conv2d(channels, 64, 4, 2, 1),  # 28 -> 14
             nn.LeakyReLU(0.2),
             nn.Conv2d(64, 128, 4, 2, 1, bias=False),  # 14 -> 7
             norm(128),
@@ -139,7 +139,7 @@ class ConvDiscriminator(nn.Module):
 
     `norm` makes the layer after each convolution but the first and the last. Batch norm
     is the paper's; instance norm treats every picture alone, which a penalty on D's
-    slope needs.
+    slope needs. `dropout` is the share of channels that vanish after each leaky ReLU.
     """
 
     def __init__(
@@ -148,14 +148,16 @@ class ConvDiscriminator(nn.Module):
         channels: int = 3,
         width: int = 64,
         norm: Callable[[int], nn.Module] = nn.BatchNorm2d,
+        dropout: float = 0.0,
     ):
         super().__init__()
         doublings, first = divide(image_size)
         widths = [width * 2**i for i in range(doublings + 1)]
-        layers = [nn.Conv2d(channels, width, *first, bias=False), nn.LeakyReLU(0.2)]
+        drop = [nn.Dropout2d(dropout)] if dropout else []
+        layers = [nn.Conv2d(channels, width, *first, bias=False), nn.LeakyReLU(0.2), *drop]
         for narrow, wide in pairwise(widths):
             layers += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=False)]
-            layers += [norm(wide), nn.LeakyReLU(0.2)]
+            layers += [norm(wide), nn.LeakyReLU(0.2), *drop]
         # 4x4 -> 1x1, a logit
         layers += [nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False), nn.Flatten(0)]
         self.net = nn.Sequential(*layers)

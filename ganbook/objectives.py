@@ -7,7 +7,8 @@ x_fake are (B, C, H, W) or (B, d), labels y are (B,), the loss is a scalar, a me
 the real data first and on the fakes second, never on both in one batch.
 """
 
-from torch.nn.functional import relu, softplus
+import torch
+from torch.nn.functional import cross_entropy, relu, softplus
 
 
 class Minimax:
@@ -30,16 +31,24 @@ class NonSaturating(Minimax):
         return softplus(-D(x_fake, y)).mean()
 
 
-class OneSidedSmoothing(NonSaturating):
-    """Real data get the target 0.9, fakes 0 (Salimans et al., 2016, section 3.4)."""
+class Smoothing(NonSaturating):
+    """Targets alpha for real data and beta for fakes, not 1 and 0; G plays as before.
 
-    def __init__(self, target: float = 0.9):
-        self.target = target
+    beta = 0 is one-sided (Salimans et al., 2016, section 3.4). With `waver` each target
+    is drawn anew, uniform within ± waver; the loss is linear in it, its mean decides.
+    """
+
+    def __init__(self, alpha: float = 0.9, beta: float = 0.0, waver: float = 0.0):
+        self.alpha, self.beta, self.waver = alpha, beta, waver
 
     def d_loss(self, D, x, x_fake, y=None):
-        real = D(x, y)
-        real_loss = self.target * softplus(-real) + (1 - self.target) * softplus(real)
-        return real_loss.mean() + softplus(D(x_fake, y)).mean()
+        real, fake = D(x, y), D(x_fake, y)
+        return self.towards(self.alpha, real) + self.towards(self.beta, fake)
+
+    def towards(self, target, logits):
+        if self.waver:
+            target = target + self.waver * (2 * torch.rand_like(logits) - 1)
+        return (target * softplus(-logits) + (1 - target) * softplus(logits)).mean()
 
 
 class LeastSquares:
@@ -70,3 +79,47 @@ class Hinge(Wasserstein):
 
     def d_loss(self, D, x, x_fake, y=None):
         return relu(1 - D(x, y)).mean() + relu(1 + D(x_fake, y)).mean()
+
+
+class AuxiliaryClassifier:
+    """`base` plays real against fake; D also learns to name the labels of real data, and
+    G to have its own named (Odena, Olah and Shlens, 2017: L_S and L_C).
+
+    D returns logits and class logits: ganbook.conditional.AuxiliaryDiscriminator. As
+    published, D learns the names from fakes as well: on_fakes=True.
+    """
+
+    def __init__(self, base, on_fakes: bool = False):
+        self.base, self.on_fakes = base, on_fakes
+
+    def d_loss(self, D, x, x_fake, y):
+        heard = Logits(D)
+        loss = self.base.d_loss(heard, x, x_fake, y) + class_loss(heard.scores[0], y)
+        return loss + class_loss(heard.scores[1], y) if self.on_fakes else loss
+
+    def g_loss(self, D, x_fake, y):
+        heard = Logits(D)
+        return self.base.g_loss(heard, x_fake, y) + class_loss(heard.scores[0], y)
+
+
+class Logits:
+    """D as its `base` objective knows it, with logits alone; the class logits are kept."""
+
+    def __init__(self, D):
+        self.D, self.scores = D, []
+
+    def __call__(self, x, y=None):
+        logits, scores = self.D(x, y)
+        self.scores.append(scores)
+        return logits
+
+
+def logits_of(answer):
+    """The logits in what any D answers: an auxiliary D gives class logits as well."""
+    return answer[0] if isinstance(answer, tuple) else answer
+
+
+def class_loss(scores, y):
+    """-log of the softmax at the label, summed over the labels: logits in, no softmax before."""
+    labels = y.reshape(len(y), -1).T
+    return sum(cross_entropy(s, y_l) for s, y_l in zip(scores, labels, strict=True))

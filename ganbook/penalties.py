@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ganbook.errors import InputError
+from ganbook.objectives import logits_of
 
 
 class Penalized:
@@ -79,7 +80,7 @@ def slope(D: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
     refuse_batch_norm(D)
     x = x.detach().float().requires_grad_()
     with torch.autocast(x.device.type, enabled=False):
-        (gradient,) = torch.autograd.grad(D(x, y).sum(), x, create_graph=True)
+        (gradient,) = torch.autograd.grad(logits_of(D(x, y)).sum(), x, create_graph=True)
     return gradient.flatten(1)
 
 

@@ -21,7 +21,7 @@ from torchvision.utils import make_grid
 
 from ganbook.checkpoints import write
 from ganbook.data import to_uint8
-from ganbook.sampling import draw_latents, evaluating, generate
+from ganbook.sampling import cycle_labels, draw_latents, evaluating, generate
 from ganbook.toys import Mixture
 from ganbook.training import Step
 
@@ -96,12 +96,69 @@ def show_images(images: Tensor, columns: int = 8) -> None:
     plt.show()
 
 
-def draw_grid(axes, images: Tensor, columns: int, rows: Sequence[str] = ()) -> None:
+def class_figure(images: Tensor, classes: dict[str, Sequence[str]]) -> Figure:
+    """What `class_grid` draws, with the names of rows and columns."""
+    rows, *columns = classes.values()
+    tops = columns[0] if columns else ()
+    height, width = grid(images, len(images) // len(rows)).shape[:2]
+    figure, axes = plt.subplots(figsize=(8, 8 * height / width), layout="constrained")
+    draw_grid(axes, images, len(images) // len(rows), rows, tops)
+    kinds = list(classes)
+    axes.set_ylabel(kinds[0])
+    axes.set_xlabel(kinds[1] if columns else "one z for each column")
+    axes.xaxis.set_label_position("top")
+    plt.close(figure)  # it is shown, or saved, by who asked for it
+    return figure
+
+
+def show_class_grid(images: Tensor, classes: dict[str, Sequence[str]]) -> None:
+    """Show what `class_grid` draws, with the names of rows and columns."""
+    from IPython.display import display
+
+    display(class_figure(images, classes))
+
+
+def save_class_grid(path: Path, images: Tensor, classes: dict[str, Sequence[str]]) -> None:
+    """Write what `class_grid` draws as one PNG, with the names of rows and columns, each pixel three wide."""
+    png, figure = io.BytesIO(), class_figure(images, classes)
+    figure.savefig(
+        png, format="png", dpi=3 * grid(images, len(images) // len(next(iter(classes.values())))).shape[1] / 8
+    )
+    write(path, png.getvalue())
+
+
+def show_confusion(counts: Tensor, names: Sequence[str]) -> None:
+    """Counts (K, K) as shares of their row, asked for, by column, seen: the diagonal is what went right."""
+    shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in (shares >= 0.005).nonzero().tolist():
+        share = shares[row, column].item()
+        axes.text(
+            column,
+            row,
+            f"{share:.2f}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if share > 0.5 else "black",
+        )
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="seen by the classifier", ylabel="asked for")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    plt.show()
+
+
+def draw_grid(axes, images: Tensor, columns: int, rows: Sequence[str] = (), tops: Sequence[str] = ()) -> None:
     picture = grid(images, columns)
     cell = (len(picture) - 2) / -(-len(images) // columns)
     axes.clear()
     axes.imshow(picture.numpy(), interpolation="nearest")
-    axes.set_xticks([])
+    wide = (picture.shape[1] - 2) / columns
+    axes.set_xticks([2 + wide * (i + 0.5) for i in range(len(tops))], tops)
+    axes.xaxis.tick_top()
     axes.set_yticks([2 + cell * (i + 0.5) for i in range(len(rows))], rows)
     axes.tick_params(length=0)
     for side in axes.spines.values():
@@ -210,7 +267,7 @@ def watch(steps: Iterable[Step], G: nn.Module, total: int, shots: int = 6, n: in
     handle = display(figure, display_id=True)
     for step in steps:
         if step.n in moments:
-            strip.append(generate(G, z))
+            strip.append(generate(G, z, cycle_labels(G, n)))
             names.append(f"{step.n:,}")
         if step.n in moments or time.monotonic() - drawn > 2:
             drawn = time.monotonic()
@@ -220,22 +277,25 @@ def watch(steps: Iterable[Step], G: nn.Module, total: int, shots: int = 6, n: in
         yield step
 
 
-def show_losses(history: Sequence[Step], window: int = 20) -> None:
+def show_losses(history: Sequence[Step], window: int = 20, d_star: float = 0.5) -> None:
     """Both losses with their values at equilibrium, log 4 and log 2, and what D says of real and fake pictures.
 
-    Thin lines are single steps; thick ones are means over the last `window` steps.
+    Thin lines are single steps; thick ones are means over the last `window` steps. d_star is what D says at
+    equilibrium: with targets alpha and beta for real and fake, (alpha + beta)/2, and the lines stand there.
     """
+    d_best, g_best = -2 * (d_star * log(d_star) + (1 - d_star) * log(1 - d_star)), -log(d_star)
+    names = ("log 4", "log 2", "½") if d_star == 0.5 else (f"{d_best:.2f}", f"{g_best:.2f}", f"{d_star:g}")
     d_loss, g_loss, d_real, d_fake = torch.stack([torch.stack(step[:4]) for step in history]).cpu().unbind(1)
     n = [step.n for step in history]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     draw_curve(left, n, d_loss, window, BLUE, "D's loss")
     draw_curve(left, n, g_loss, window, VERMILION, "G's loss")
-    left.axhline(log(4), color=BLUE, linestyle="--", linewidth=1, label="log 4")
-    left.axhline(log(2), color=VERMILION, linestyle=":", linewidth=1.5, label="log 2")
+    left.axhline(d_best, color=BLUE, linestyle="--", linewidth=1, label=names[0])
+    left.axhline(g_best, color=VERMILION, linestyle=":", linewidth=1.5, label=names[1])
     left.set(xlabel="step", title="Losses", ylim=(0, None))
     draw_curve(right, n, d_real, window, GREEN, "D(x), real")
     draw_curve(right, n, d_fake, window, GREY, "D(G(z)), fake")
-    right.axhline(0.5, color="black", linestyle="--", linewidth=1, label="½")
+    right.axhline(d_star, color="black", linestyle="--", linewidth=1, label=names[2])
     right.set(xlabel="step", title="What D says", ylim=(0, 1))
     for axes in (left, right):
         axes.legend(fontsize=9, ncols=2)

@@ -1,7 +1,7 @@
 """The table of models: one row is a pair of networks, an objective, a data set and a budget."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import metadata
@@ -11,11 +11,17 @@ import torch
 from torch import nn
 
 from ganbook.checkpoints import load_network, read_card
+from ganbook.conditional import (
+    AuxiliaryDiscriminator,
+    ConditionalGenerator,
+    PlanesDiscriminator,
+    ProjectionDiscriminator,
+)
 from ganbook.data import data_folder, sha256
 from ganbook.dcgan import ConvDiscriminator, ConvGenerator, StemGenerator, StridedDiscriminator
 from ganbook.errors import InputError
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
-from ganbook.objectives import NonSaturating
+from ganbook.objectives import AuxiliaryClassifier, NonSaturating
 from ganbook.records import RECORDS
 
 Pair = tuple[nn.Module, nn.Module]  # G, D
@@ -37,6 +43,34 @@ def dcgan(
     return G, ConvDiscriminator(image_size, width=width_d, norm=NORMS[norm_d])
 
 
+EMBEDDING = 16  # numbers that each label adds to z
+
+
+def cgan(latent_dim: int = 100, norm_d: str = "batch", num_classes: Sequence[int] = (10,)) -> Pair:
+    G = StemGenerator(latent_dim + EMBEDDING * len(num_classes))
+    D = ProjectionDiscriminator(StridedDiscriminator(NORMS[norm_d]), num_classes)
+    return ConditionalGenerator(G, num_classes, EMBEDDING), D
+
+
+def cgan_planes(latent_dim: int = 100, norm_d: str = "batch", num_classes: Sequence[int] = (10,)) -> Pair:
+    G, _ = cgan(latent_dim, norm_d, num_classes)
+    D = StridedDiscriminator(NORMS[norm_d], channels=1 + sum(num_classes))
+    return G, PlanesDiscriminator(D, num_classes)
+
+
+def acgan(
+    image_size: int = 64,
+    latent_dim: int = 100,
+    width_g: int = 32,
+    width_d: int = 32,
+    norm_d: str = "batch",
+    num_classes: Sequence[int] = (12, 10),
+) -> Pair:
+    G = ConvGenerator(image_size, width=width_g, latent_dim=latent_dim + EMBEDDING * len(num_classes))
+    D = ConvDiscriminator(image_size, width=width_d, norm=NORMS[norm_d], dropout=0.3)
+    return ConditionalGenerator(G, num_classes, EMBEDDING), AuxiliaryDiscriminator(D, num_classes)
+
+
 @dataclass(frozen=True)
 class Recipe:
     networks: Callable[..., Pair]  # untrained; its keywords are what a user may set
@@ -46,6 +80,12 @@ class Recipe:
     batch_size: int = 64
     lr: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
+    average: float = 0.0  # decay of the running average of G's weights that is kept for G; 0: G as it stands
+
+    @property
+    def labelled(self) -> bool:
+        """Whether its networks know labels: they are then built for the data's."""
+        return "num_classes" in inspect.signature(self.networks).parameters
 
 
 RECIPES = {
@@ -53,6 +93,9 @@ RECIPES = {
     "dcgan28": Recipe(dcgan28, NonSaturating(), data="mnist", epochs=3),
     "dcgan64": Recipe(partial(dcgan, image_size=64), NonSaturating(), data="avatars", epochs=21),
     "dcgan96": Recipe(partial(dcgan, image_size=96), NonSaturating(), data="avatars", epochs=200, batch_size=256),
+    "cgan": Recipe(cgan, NonSaturating(), data="mnist", epochs=5, average=0.999),
+    "cgan-planes": Recipe(cgan_planes, NonSaturating(), data="mnist", epochs=5, average=0.999),
+    "acgan": Recipe(acgan, AuxiliaryClassifier(NonSaturating()), data="avatars", epochs=64, average=0.999),
 }
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import torch
 
 from ganbook.checkpoints import CARD, read_card, save_networks, write
+from ganbook.classifiers import label_accuracy, load_classifier
 from ganbook.data import sha256
 from ganbook.errors import InputError
 from ganbook.recipes import load_networks
 from ganbook.runs import Plan, train
+from ganbook.sampling import ask, sample
 
 
 def record(name: str, out: Path, seeds: int, runs: Path, device: str = "auto", precision: str = "fp32") -> dict:
@@ -39,7 +41,12 @@ def record(name: str, out: Path, seeds: int, runs: Path, device: str = "auto", p
         },
         "command": f"ganbook record {name} --seeds {seeds} --precision {precision}",
         "seeds": {
-            str(c["seed"]): {**c["last_epoch"], "minutes": c["minutes"], "cpu_minutes": c["cpu_minutes"]}
+            str(c["seed"]): {
+                **c["last_epoch"],
+                "minutes": c["minutes"],
+                "cpu_minutes": c["cpu_minutes"],
+                **accuracies(runs / f"{name}-seed{c['seed']}", c),
+            }
             for c in cards
         },
     }
@@ -48,6 +55,21 @@ def record(name: str, out: Path, seeds: int, runs: Path, device: str = "auto", p
     card["sha256"] = {name: sha256(out / f"{name}.safetensors") for name in ("G", "D")}
     write(out / CARD, json.dumps(card, indent=1).encode())
     return card
+
+
+CLASSIFIERS = {"mnist": "digits", "avatars": "avatars"}  # who judges the fakes of a data set
+JUDGED = 5_000  # of them
+
+
+def accuracies(folder: Path, card: dict) -> dict[str, float]:
+    """For each label that its G reads, the share of fakes in which the independent classifier sees it."""
+    if "classes" not in card:
+        return {}
+    G, _ = load_networks(folder)
+    y, _ = ask(card, JUDGED, label=None, even=True, seed=0)
+    C = load_classifier(CLASSIFIERS[card["data"]])
+    shares = label_accuracy(C, sample(G, JUDGED, y, seed=0), y).tolist()
+    return {f"accuracy, {kind}": share for kind, share in zip(card["classes"], shares, strict=True)}
 
 
 ALIKE = (

@@ -34,6 +34,7 @@ def record_table(name: str):
         ("mean of D(G(z)), fake", "d_fake", ".3f"),
         ("CPU-minutes of training", "cpu_minutes", ".1f"),
     ]
+    rows[-1:-1] = [(f"{key}: classifier agrees", key, ".4f") for key in card["mean"] if key.startswith("accuracy")]
     lines = [f"| {label} | {with_spread(card['mean'][key], card['sd'][key], form)} |" for label, key, form in rows]
     epochs = round(card["steps"] * card["batch_size"] / card["pictures"])
     shown = ", ".join(str(round(step * card["batch_size"] / card["pictures"])) for step in card["progress_steps"])

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 import ganbook
@@ -35,7 +36,7 @@ from ganbook.penalties import R1, R2, GradientPenalty, Penalized, WeightPenaltyO
 from ganbook.plots import grid, save_images
 from ganbook.recipes import build, recipe
 from ganbook.records import processor
-from ganbook.sampling import draw_latents, generate, sample
+from ganbook.sampling import cycle_labels, draw_latents, evaluating, generate, sample
 from ganbook.training import Step, train_step
 
 NUMBERS = Step._fields[:4]  # d_loss, g_loss, d_real, d_fake
@@ -60,6 +61,8 @@ class Plan:
     networks: dict = field(default_factory=dict)  # keywords of the recipe's networks
     d_every: int = 1  # D moves in each d_every-th step
     g_every: int = 1
+    average: float | None = None  # decay of the running average of G that is kept for G; 0: none
+    even: bool = False  # each combination of labels as often as any other that occurs
     decay_every: int | None = None  # steps after which both learning rates are halved, again and again
     l2: float = 0.0  # weight of an L2 penalty on G's weights
     penalty: str | None = None  # on D: a key of PENALTIES
@@ -97,6 +100,7 @@ class Run:
     D: nn.Module
     opt_G: Optimizer
     opt_D: Optimizer
+    average: AveragedModel | None  # of G
     n: int = 0  # steps done
     seconds: float = 0.0
     cpu_seconds: float = 0.0
@@ -104,8 +108,14 @@ class Run:
     progress: list[Tensor] = field(default_factory=list)  # ten pictures of the same ten z, at each of …
     shown: list[int] = field(default_factory=list)  # … these steps
 
+    @property
+    def kept_G(self) -> nn.Module:
+        """What pictures are drawn with and what is kept in the end: G, or its running average."""
+        return self.average.module if self.average else self.G
+
     def parts(self) -> tuple[dict, dict]:
-        return {"G": self.G, "D": self.D}, {"opt_G": self.opt_G, "opt_D": self.opt_D}
+        average = {"average": self.average} if self.average else {}
+        return {"G": self.G, "D": self.D, **average}, {"opt_G": self.opt_G, "opt_D": self.opt_D}
 
     def save(self, folder: Path, plan: Plan) -> None:
         kept = {"numbers": torch.cat(self.numbers), "progress": torch.cat([*self.progress, torch.empty(0)])}
@@ -132,13 +142,9 @@ def train(
     """Do what the plan says; write both networks, their card, losses and pictures to `out`. Returns the card."""
     where, note = pick_device(device), read_note(resume) if resume else None
     check_folders(out, resume, note)
-    plan = fill(plan)
-    run, shape = begin(plan, where)
-    images, skipped = load(plan.data, shape, workers)
-    tell_skipped(skipped)
+    plan, images, skipped = open_data(fill(plan), workers)
+    run = begin(plan, where)
     check_last_batch(run.G, len(images), plan.batch_size)
-    steps = plan.steps or plan.epochs * -(-len(images) // plan.batch_size)
-    plan = replace(plan, data=images.name, digest=digest(images), steps=steps, epochs=None)
     if note:
         check_plan(plan, note["plan"], resume)
         run.restore(resume, note)
@@ -149,6 +155,7 @@ def train(
         print(f"going on at step {run.n:,} of {plan.steps:,}")
     out.mkdir(parents=True, exist_ok=True)
     card = {**asdict(plan), "pictures": len(images), "skipped": len(skipped)}
+    card |= labels_of(images) if recipe(plan.recipe).labelled else {}
     card |= surroundings(where, plan.precision)  # noted before the run: the code that runs is the code of now
     with board(out, run.n) if tensorboard else nullcontext() as log:
         follow(run, plan, images.to(where), out, log, progress)
@@ -194,6 +201,24 @@ def check_last_batch(G: nn.Module, pictures: int, batch_size: int) -> None:
         )
 
 
+def open_data(plan: Plan, workers: int) -> tuple[Plan, ImageSet, dict[str, str]]:
+    """The plan with what its data decide, the data, and what was passed over: {file: why}."""
+    labelled = recipe(plan.recipe).labelled
+    images, skipped = load(plan.data, picture_shape(plan), workers, labelled)
+    tell_skipped(skipped)
+    if labelled:
+        counts = [len(values) for values in images.classes.values()]
+        plan = replace(plan, networks={**plan.networks, "num_classes": counts})
+    steps = plan.steps or plan.epochs * -(-len(images) // plan.batch_size)
+    return replace(plan, data=images.name, digest=digest(images), steps=steps, epochs=None), images, skipped
+
+
+def labels_of(images: ImageSet) -> dict:
+    """What can be asked for by its name, and how often each combination of labels occurs."""
+    combinations, counts = images.labels.reshape(len(images), -1).unique(dim=0, return_counts=True)
+    return {"classes": images.classes, "combinations": torch.column_stack([combinations, counts]).tolist()}
+
+
 def digest(images: ImageSet) -> str:
     """Other pictures, another digest; of a large set, a thousand pictures stand for all."""
     rows = torch.linspace(0, len(images) - 1, min(len(images), 1000)).long()
@@ -222,6 +247,7 @@ def fill(plan: Plan) -> Plan:
         "lr_g": row.lr,
         "lr_d": row.lr,
         "beta1": row.betas[0],
+        "average": row.average,
     }
     plan = replace(plan, **{key: value for key, value in own.items() if getattr(plan, key) is None})
     if plan.penalty and "norm_d" in inspect.signature(row.networks).parameters:
@@ -230,8 +256,16 @@ def fill(plan: Plan) -> Plan:
     return plan
 
 
-def begin(plan: Plan, where: torch.device) -> tuple[Run, tuple[int, int, int]]:
-    """A run at step 0, and the shape (C, H, W) of the pictures that its networks are for."""
+def picture_shape(plan: Plan) -> tuple[int, int, int]:
+    """The shape (C, H, W) of the pictures that a plan's networks are for."""
+    with torch.device("meta"):  # shapes alone, no numbers
+        G, _ = build(plan.recipe, plan.networks)
+        with evaluating(G):
+            return tuple(G(torch.empty(1, G.latent_dim), cycle_labels(G, 1)).shape[1:])
+
+
+def begin(plan: Plan, where: torch.device) -> Run:
+    """A run at step 0."""
     torch.manual_seed(plan.seed)
     G, D = (net.to(where, memory_format=torch.channels_last) for net in build(plan.recipe, plan.networks))
     for net, path in ((G, plan.init_g), (D, plan.init_d)):
@@ -240,8 +274,9 @@ def begin(plan: Plan, where: torch.device) -> tuple[Run, tuple[int, int, int]]:
     betas = (plan.beta1, recipe(plan.recipe).betas[1])
     opt_G = Adam(G.parameters(), lr=plan.lr_g, betas=betas, fused=True)
     opt_D = Adam(D.parameters(), lr=plan.lr_d, betas=betas, fused=True)
-    run = Run(G, D, opt_G, opt_D)
-    return run, tuple(generate(G, draw_latents(G, 1, seed=0)).shape[1:])
+    decay = get_ema_multi_avg_fn(plan.average)
+    average = AveragedModel(G, multi_avg_fn=decay, use_buffers=True) if plan.average else None
+    return Run(G, D, opt_G, opt_D, average)
 
 
 def objective_of(plan: Plan, G: nn.Module):
@@ -255,7 +290,7 @@ def objective_of(plan: Plan, G: nn.Module):
 def updates(run: Run, plan: Plan, images: ImageSet) -> Iterator[Step]:
     """The plan's steps that are still to do: `fit`, with what only a long run needs."""
     objective = objective_of(plan, run.G)
-    batches = Ordered(images, plan.seed, start=run.n).batches(plan.batch_size)
+    batches = Ordered(images, plan.seed, start=run.n, even=plan.even).batches(plan.batch_size)
     for n, (x, y) in enumerate(islice(batches, plan.steps - run.n), run.n + 1):
         run.G.train()
         run.D.train()
@@ -264,6 +299,8 @@ def updates(run: Run, plan: Plan, images: ImageSet) -> Iterator[Step]:
         # The cache is off: it would hand G's turn the weights that D had before its own.
         with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.precision == "bf16", cache_enabled=False):
             step = train_step(run.G, run.D, objective, turn_G, turn_D, x, y)
+        if run.average and turn_G:
+            run.average.update_parameters(run.G)
         yield step._replace(n=n)
 
 
@@ -308,11 +345,12 @@ def halve_rates(run: Run) -> None:
 def look(run: Run, plan: Plan, images: ImageSet, out: Path, log, shown: bool) -> None:
     """Keep what G makes of the same z now: ten pictures if they are to be shown, and 64 as a PNG where due."""
     if shown:
-        run.progress.append(generate(run.G, draw_latents(run.G, 10, seed=0)).cpu())
+        G = run.kept_G
+        run.progress.append(generate(G, draw_latents(G, 10, seed=0), cycle_labels(G, 10)).cpu())
         run.shown.append(run.n)
     if not is_due(plan.sample_every, run.n):
         return
-    fakes = sample(run.G, 64, seed=0)
+    fakes = sample(run.kept_G, 64, cycle_labels(run.G, 64), seed=0)
     (out / "samples").mkdir(exist_ok=True)
     save_images(out / "samples" / f"step-{run.n:06}.png", fakes)
     if log:
@@ -338,9 +376,10 @@ def finish(run: Run, plan: Plan, out: Path, card: dict) -> dict:
     card |= {"progress_steps": run.shown, "minutes": run.seconds / 60, "cpu_minutes": run.cpu_seconds / 60}
     card |= epoch_means(numbers, -(-card["pictures"] // plan.batch_size))
     write(out / "losses.csv", as_csv(numbers).encode())
-    save_images(out / "samples.png", sample(run.G, 64, seed=plan.seed), columns=8)
+    fakes = sample(run.kept_G, 64, cycle_labels(run.G, 64), seed=plan.seed)
+    save_images(out / "samples.png", fakes, columns=8)
     save_images(out / "progress.png", torch.cat(run.progress), columns=10)
-    save_networks(out, {"G": run.G, "D": run.D}, card)
+    save_networks(out, {"G": run.kept_G, "D": run.D}, card)
     return card
 
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ganbook.checkpoints import CARD, write
 from ganbook.metrics import mode_coverage
 from ganbook.mlp import PointDiscriminator, PointGenerator
-from ganbook.objectives import Hinge, LeastSquares, Minimax, NonSaturating, OneSidedSmoothing, Wasserstein
+from ganbook.objectives import Hinge, LeastSquares, Minimax, NonSaturating, Smoothing, Wasserstein
 from ganbook.penalties import R1, R2, GradientPenalty, Penalized, WeightPenaltyOnG
 from ganbook.records import read_record
 from ganbook.runs import surroundings
@@ -25,7 +25,7 @@ from ganbook.training import fit
 FAMILY: dict[str, Callable[[nn.Module], object]] = {
     "minimax": lambda G: Minimax(),
     "non-saturating": lambda G: NonSaturating(),
-    "non-saturating, one-sided smoothing 0.9": lambda G: OneSidedSmoothing(0.9),
+    "non-saturating, one-sided smoothing 0.9": lambda G: Smoothing(0.9),
     "non-saturating + R1, γ = 0.1": lambda G: Penalized(NonSaturating(), R1(0.1)),
     "non-saturating + R2, γ = 0.1": lambda G: Penalized(NonSaturating(), R2(0.1)),
     "non-saturating + L2 on G, λ = 0.001": lambda G: WeightPenaltyOnG(NonSaturating(), G, 0.001),

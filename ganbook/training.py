@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from ganbook.data import ImageSet, Ordered
+from ganbook.objectives import logits_of
 from ganbook.toys import Mixture
 
 
@@ -64,7 +65,7 @@ def overhear(D: nn.Module) -> Iterator[list[Tensor]]:
     logits: list[Tensor] = []
 
     def note(module, inputs, output):
-        logits.append((output[0] if isinstance(output, tuple) else output).detach())
+        logits.append(logits_of(output).detach())
 
     hook = D.register_forward_hook(note)
     try:

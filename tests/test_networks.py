@@ -14,19 +14,26 @@ from ganbook.dcgan import (
 )
 from ganbook.errors import InputError
 from ganbook.mlp import LineGenerator, MLPDiscriminator, MLPGenerator, PointDiscriminator, PointGenerator
+from ganbook.objectives import logits_of
 from ganbook.recipes import RECIPES
+from ganbook.sampling import cycle_labels
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_contracts(recipe):
+    torch.manual_seed(0)
     G, D = recipe.networks()
-    z = torch.randn(5, G.latent_dim) * 10
-    x = G(z)
+    z, y = torch.randn(5, G.latent_dim) * 10, cycle_labels(G, 5)
+    assert (y is not None) == recipe.labelled
+    x = G(z, y)
     assert x.shape[0] == 5 and x.ndim == 4 and -1 <= x.min() and x.max() <= 1
-    logits = D(x * 1000)
+    d_loss = recipe.objective.d_loss(D, x, x, y)
+    assert d_loss.shape == () and recipe.objective.g_loss(D, x, y).shape == ()
+    with torch.no_grad():
+        for p in D.parameters():
+            p *= 10
+    logits = logits_of(D(x * 1000, y))
     assert logits.shape == (5,) and logits.abs().max() > 1  # unbounded: no sigmoid in D
-    d_loss = recipe.objective.d_loss(D, x, x)
-    assert d_loss.shape == () and recipe.objective.g_loss(D, x).shape == ()
 
 
 def sizes(net):

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.testing import assert_close
 
-from ganbook.objectives import Hinge, LeastSquares, Minimax, NonSaturating, OneSidedSmoothing, Wasserstein
+from ganbook.objectives import Hinge, LeastSquares, Minimax, NonSaturating, Smoothing, Wasserstein
 
 
 class Scores:
@@ -87,13 +87,11 @@ def test_the_family_by_hand():
 
 def test_one_sided_smoothing_is_cross_entropy_with_targets_09_and_0():
     expected = bce(REAL, torch.full_like(REAL, 0.9)) + bce(FAKE, torch.zeros_like(FAKE))
-    assert_close(OneSidedSmoothing(0.9).d_loss(Scores(REAL, FAKE), None, None), expected)
-    assert_close(OneSidedSmoothing(0.9).g_loss(Scores(FAKE), None), bce(FAKE, torch.ones_like(FAKE)))
+    assert_close(Smoothing(0.9).d_loss(Scores(REAL, FAKE), None, None), expected)
+    assert_close(Smoothing(0.9).g_loss(Scores(FAKE), None), bce(FAKE, torch.ones_like(FAKE)))
 
 
-@pytest.mark.parametrize(
-    "objective, best", [(LeastSquares(), "p / (p + q)"), (OneSidedSmoothing(0.9), "log odds")]
-)
+@pytest.mark.parametrize("objective, best", [(LeastSquares(), "p / (p + q)"), (Smoothing(0.9), "log odds")])
 def test_the_best_answer_of_d_where_p_is_06_and_q_is_02(objective, best):
     """Least squares: p/(p + q). Smoothing: D* = αp/(p + q), here as a logit."""
     p, q = 0.6, 0.2
@@ -109,7 +107,7 @@ def test_the_best_answer_of_d_where_p_is_06_and_q_is_02(objective, best):
     assert logit.item() == pytest.approx(expected.item(), abs=1e-4)
 
 
-ALL = [Minimax(), NonSaturating(), OneSidedSmoothing(), LeastSquares(), Hinge(), Wasserstein()]
+ALL = [Minimax(), NonSaturating(), Smoothing(), LeastSquares(), Hinge(), Wasserstein()]
 
 
 @pytest.mark.parametrize("objective", ALL, ids=lambda objective: type(objective).__name__)

@@ -176,8 +176,8 @@ def moved(net, before):
 
 def test_who_rests_does_not_move():
     plan = fill(replace(SMALL, steps=6, d_every=2, g_every=3))
-    run, shape = begin(plan, CPU)
-    images, _ = datasets.load("avatars", shape)
+    run = begin(plan, CPU)
+    images, _ = datasets.load("avatars", (3, 16, 16))
     before = {net: [p.clone() for p in net.parameters()] for net in (run.G, run.D)}
     turns = []
     for _ in updates(run, plan, images):
@@ -190,10 +190,12 @@ def test_rates_are_halved_and_the_options_reach_the_optimizers(tmp_path):
     from ganbook import runs
 
     plan = fill(replace(SMALL, lr_g=0.01, lr_d=0.02, beta1=0.3, decay_every=3))
-    run, shape = begin(plan, CPU)
+    run = begin(plan, CPU)
     assert run.opt_G.param_groups[0]["betas"] == (0.3, 0.999)
     tmp_path.mkdir(exist_ok=True)
-    runs.follow(run, plan, datasets.load("avatars", shape)[0], tmp_path, None, False)  # 8 steps: halved twice
+    runs.follow(
+        run, plan, datasets.load("avatars", (3, 16, 16))[0], tmp_path, None, False
+    )  # 8 steps: halved twice
     assert run.opt_G.param_groups[0]["lr"] == pytest.approx(0.0025)
     assert run.opt_D.param_groups[0]["lr"] == pytest.approx(0.005)
 
@@ -201,8 +203,8 @@ def test_rates_are_halved_and_the_options_reach_the_optimizers(tmp_path):
 def test_in_bfloat16_gs_turn_meets_the_d_that_has_just_moved():
     """With autocast's cache on, D's weights of before its turn would be used in G's."""
     plan = fill(replace(SMALL, steps=1, lr_d=0.5, precision="bf16"))  # a step so large that it cannot be missed
-    run, shape = begin(plan, CPU)
-    images, _ = datasets.load("avatars", shape)
+    run = begin(plan, CPU)
+    images, _ = datasets.load("avatars", (3, 16, 16))
     seen = []
     run.D.net[0].register_forward_hook(lambda layer, inputs, out: seen.append((inputs[0].clone(), out.clone())))
     list(updates(run, plan, images))
@@ -217,7 +219,7 @@ def test_penalties_and_starting_weights(tmp_path):
 
     train(tmp_path / "first", replace(SMALL, seed=5), progress=False)
     plan = fill(replace(SMALL, init_g=str(tmp_path / "first" / "G.safetensors")))
-    run, _ = begin(plan, CPU)
+    run = begin(plan, CPU)
     G, D = load_networks(tmp_path / "first")
     assert all(map(torch.equal, run.G.parameters(), G.parameters()))
     assert not all(map(torch.equal, run.D.parameters(), D.parameters()))

@@ -65,5 +65,5 @@ def test_names_of_the_rows_say_what_they_are():
     for name, make in FAMILY.items():
         objective = make(G)
         numbers = [objective, *getattr(objective, "penalties", [])]
-        weights = [v for part in numbers for k, v in vars(part).items() if k in ("gamma", "weight", "target")]
+        weights = [v for part in numbers for k, v in vars(part).items() if k in ("gamma", "weight", "alpha")]
         assert re.findall(r"\d+\.?\d*$", name) == [f"{weight:g}" for weight in weights], name
