@@ -13,6 +13,8 @@ recording   full runs over several seeds               widgets      what a reade
 records     what was recorded, as pages show it        studies      objectives compared over seeds
 checkpoints weights and runs on disk, safely           guidelines   the DCGAN's, each taken back
 claims      sentences that are checked                 book         running and building the chapters
+conditional networks that know labels, by wrapping     classifiers  judges: does a fake show its label?
+tags        a folder whose tags.csv names colours      conditioning ways of telling the label, compared
 """
 
 __version__ = "0.1.0"

@@ -34,7 +34,7 @@ DATA: dict[str, Callable[[], ImageSet]] = {"digits": digits, "avatars": lambda: 
 STEPS = {"digits": 300, "avatars": 500}
 
 
-def networks(data: str, extra: int = 0) -> tuple[nn.Module, nn.Module]:
+def bare_pair(data: str, extra: int = 0) -> tuple[nn.Module, nn.Module]:
     """G that reads as many numbers more as the labels' embeddings have, and D that reads `extra` more channels."""
     if data == "digits":
         return StemGenerator(100 + EMBEDDING), StridedDiscriminator(channels=1 + extra)
@@ -73,7 +73,7 @@ def train_way(name: str, data: str, seed: int, steps: int) -> dict:
     torch.manual_seed(seed)
     images, (make, objective) = DATA[data](), WAYS[name]
     num_classes = [len(values) for values in images.classes.values()]
-    G, D = networks(data, extra=sum(num_classes) if make is PlanesDiscriminator else 0)
+    G, D = bare_pair(data, extra=sum(num_classes) if make is PlanesDiscriminator else 0)
     G, D = ConditionalGenerator(G, num_classes, EMBEDDING), make(D, num_classes)
     average = AveragedModel(G, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True)
     started = time.process_time()
@@ -89,12 +89,12 @@ def judge(G: nn.Module, images: ImageSet, classifier: str, seed: int) -> dict:
     y = draw_labels(images.labels, FAKES, seed=seed)
     x, real = sample(G, FAKES, y, seed=seed), to_float(images.images)
     accuracy = dict(zip(images.classes, label_accuracy(C, x, y).tolist(), strict=True))
-    variety = spread(x, y) / spread(real, images.labels)
+    variety = spread_within(x, y) / spread_within(real, images.labels)
     distance = frechet_distance(features(C, real), features(C, x))
     return {"accuracy": accuracy, "variety": round(variety, 3), "distance": round(distance, 3)}
 
 
-def spread(x: Tensor, y: Tensor) -> float:
+def spread_within(x: Tensor, y: Tensor) -> float:
     """How much pixels (n, C, H, W) differ among pictures of one first label: root of the mean variance."""
     first = y.reshape(len(y), -1)[:, 0]
     return torch.stack([x[first == label].var(0).mean() for label in first.unique()]).mean().sqrt().item()

@@ -5,17 +5,18 @@ sliders draw it anew; on a page without one, the picture of the start stands sti
 """
 
 from base64 import b64encode
-from collections.abc import Callable
-from math import log
+from collections.abc import Callable, Sequence
+from math import cos, log, pi, sin
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, trapezoid
+from torch import Tensor, nn, trapezoid
 
 from ganbook.divergences import best_logits, jsd, value
 from ganbook.drawings import Layer, describe, draw_explorer
 from ganbook.objectives import Minimax, NonSaturating
-from ganbook.plots import BLUE, GREEN, GREY, VERMILION, Figure, small_png
+from ganbook.plots import BLUE, GREEN, GREY, VERMILION, Figure, draw_grid, small_png
+from ganbook.sampling import draw_latents, generate
 from ganbook.toys import bumps
 
 try:
@@ -27,6 +28,7 @@ DATA = bumps(-2.0, 2.0, sd=0.6)
 X = torch.linspace(-25, 25, 2501, dtype=torch.float64)  # holds all of p and q, wherever the sliders stand
 G_LOSSES = {"non-saturating": NonSaturating(), "minimax": Minimax()}
 SEEN = X.abs() <= 7
+Classes = dict[str, Sequence[str]]  # of each label: its name, what it may be
 STYLE = {"non-saturating": (VERMILION, "-"), "minimax": ("black", "--")}
 
 
@@ -182,3 +184,57 @@ def explore_convolution() -> None:
     layer = Layer(3, 3, stride=2, transposed=True)
     text = f"{describe(layer)}; sliders change it where a kernel runs."
     show_explorer(small_png(draw_explorer(layer)), text, lambda: convolution_sliders(layer))
+
+
+def latent(G: nn.Module, number: int, walk: float) -> Tensor:
+    """The z of this number, or one on the way to the next: (1, latent_dim).
+
+    cos·z + sin·z' of a quarter turn: like its ends a draw from N(0, I), where the straight way is shorter.
+    """
+    here, there = (draw_latents(G, 1, seed=seed) for seed in (number, number + 1))
+    return cos(walk * pi / 2) * here + sin(walk * pi / 2) * there
+
+
+def draw_asked(G: nn.Module, classes: Classes, y: Sequence[int], number: int, walk: float) -> Figure:
+    """G's picture of one z and labels y, large; below, the same z with each value of the first label."""
+    (kind, values), *_ = classes.items()
+    labels = torch.tensor([[value, *y[1:]] for value in range(len(values))])
+    pictures = generate(G, latent(G, number, walk).expand(len(values), -1), labels.to(next(G.parameters()).device))
+    figure = Figure(figsize=(4.8, 4.4))
+    large, strip = figure.subplots(2, 1, height_ratios=(3, 1))
+    figure.subplots_adjust(left=0.02, right=0.98, bottom=0.01, top=0.92, hspace=0.12)
+    draw_grid(large, pictures[y[0] : y[0] + 1], 1)
+    names = [f"{v[i]} {k}" if len(classes) > 1 else v[i] for (k, v), i in zip(classes.items(), y, strict=True)]
+    large.set_title(", ".join(names))
+    columns = -(-len(values) // 2)
+    draw_grid(strip, pictures, columns)
+    strip.set_title(f"the same z, each {kind}", fontsize=9)
+    return figure
+
+
+def label_controls(G: nn.Module, classes: Classes) -> "ipywidgets.VBox":
+    """A menu for each label, sliders for the number of z and for the walk to the next, above the picture."""
+    look = {"layout": {"width": "auto"}, "style": {"description_width": "5.5em"}}
+    menus = [
+        ipywidgets.Dropdown(options=[(name, i) for i, name in enumerate(values)], description=kind, **look)
+        for kind, values in classes.items()
+    ]
+    number = ipywidgets.IntSlider(value=0, min=0, max=99, description="z number", **look)
+    walk = ipywidgets.FloatSlider(value=0, min=0, max=1, step=0.05, description="to the next", **look)
+    picture = ipywidgets.Image(format="png")
+
+    def redraw(change=None):
+        y = [menu.value for menu in menus]
+        picture.value = small_png(draw_asked(G, classes, y, number.value, walk.value))
+
+    for control in (*menus, number, walk):
+        control.observe(redraw, "value")
+    redraw()
+    return ipywidgets.VBox([*menus, number, walk, picture], layout={"max_width": "480px"})
+
+
+def explore_labels(G: nn.Module, classes: Classes) -> None:
+    """Choose labels, and move z: what does G draw? Without a kernel: a still picture of the first labels."""
+    still = small_png(draw_asked(G, classes, [0] * len(classes), 0, 0.0))
+    text = f"What G draws for each {' and '.join(classes)}; menus and sliders change it where a kernel runs."
+    show_explorer(still, text, lambda: label_controls(G, classes))

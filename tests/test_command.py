@@ -139,6 +139,56 @@ def test_a_nasty_folder_becomes_a_generator(nasty, tmp_path):
     assert again.returncode == 0 and "20 of 20 steps are done, nothing changes" in again.stdout
 
 
+@pytest.fixture
+def tagged(tmp_path):
+    """Faces with a tags file as Windows writes it: a header, repeated rows, rows without a picture or a label."""
+    from ganbook.avatars import avatars
+    from ganbook.data import to_float
+    from ganbook.plots import save_images
+
+    faces, rows = avatars(30, 16), ["id,tags"]
+    (tmp_path / "faces" / "below").mkdir(parents=True)
+    for i, (image, (hair, eyes)) in enumerate(zip(faces.images, faces.labels.tolist(), strict=True)):
+        save_images(tmp_path / "faces" / "below" / f"{i}.png", to_float(image[None]))
+        rows.append(f"{i},{faces.classes['hair'][hair]} hair {faces.classes['eyes'][eyes]} eyes long hair")
+    rows += [rows[1], "99,blue hair red eyes", "", rows[5]]
+    rows[9] = "8,blue hair red hair green eyes"
+    (tmp_path / "faces" / "tags.csv").write_bytes("\r\n".join(rows).encode("utf-8-sig"))
+
+
+def test_a_tagged_folder_becomes_a_generator_that_is_asked_by_name(here, tagged, tmp_path):
+    small = ("--size", "16", "--width-g", "4", "--width-d", "4", "--steps", "3", "--batch", "8")
+    code, told, err = here("train", "acgan", "--data", "faces", "--out", "run", "--average", "0.5", *small)
+    assert code == 0, err
+    assert told.startswith("29 pictures with hair and eye colours (train 23, valid 3, test 3)"), told
+    assert "two hair colours 1" in told and "no picture 1" in told and "repeated row 2" in told, told
+    card = json.loads((tmp_path / "run" / "card.json").read_text())
+    assert card["networks"]["num_classes"] == [12, 11] and card["average"] == 0.5
+    assert here("sample", "run", "--n", "4", "--label", "blue hair, red eyes", "--out", "a.png")[0] == 0
+    assert here("sample", "run", "--n", "4", "--even", "--best-of", "9", "--out", "b.png")[0] == 0
+    code, _, err = here("sample", "run", "--label", "long hair", "--out", "c.png")
+    assert code == 2 and err.count("\n") == 1 and "hair: aqua, black, blonde" in err
+    code, told, _ = here("grid", "run", "--out", "grid.png", "--across")
+    assert code == 0 and "in grid.png" in told
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert picture.width > 11 * 16 and picture.height > 12 * 16
+
+
+def test_a_digit_is_asked_for(here, tmp_path):
+    for recipe in ("cgan", "cgan-planes"):
+        assert here("train", recipe, "--data", "digits", "--steps", "2", "--out", recipe)[0] == 0
+        code, told, _ = here("sample", recipe, "--n", "8", "--label", "7", "--out", "seven.png")
+        assert (code, told) == (0, "8 pictures in seven.png\n")
+        assert here("grid", recipe, "--out", "grid.png")[0] == 0
+    code, _, err = here("sample", "cgan", "--label", "12", "--out", "x.png")
+    assert code == 2 and "of digit: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in err
+    code, _, err = here("sample", "cgan", "--label", "7", "--even", "--out", "x.png")
+    assert code == 2 and "give one" in err
+    assert not (tmp_path / "x.png").exists()
+    code, _, err = here("train", "cgan", "--data", str(tmp_path / "cgan"), "--out", "y")
+    assert code == 2 and "has no labels to learn" in err
+
+
 def test_every_option_of_train_reaches_the_run(monkeypatch, here, tmp_path):
     from ganbook import runs
 
@@ -154,17 +204,19 @@ def test_every_option_of_train_reaches_the_run(monkeypatch, here, tmp_path):
     options = {
         "data": "avatars", "epochs": 3, "batch": 5, "size": 32, "latent-dim": 9, "width-g": 8, "width-d": 6,
         "lr-g": 0.1, "lr-d": 0.2, "beta1": 0.3, "g-every": 4, "d-every": 5, "decay-every": 6, "l2": 0.4,
-        "penalty": "gp", "penalty-weight": 0.5, "init-g": weights, "init-d": weights, "sample-every": 7,
-        "save-every": 8, "seed": 9, "precision": "bf16", "resume": "r", "device": "cpu", "workers": 2,
+        "average": 0.7, "penalty": "gp", "penalty-weight": 0.5, "init-g": weights, "init-d": weights,
+        "sample-every": 7, "save-every": 8, "seed": 9, "precision": "bf16", "resume": "r", "device": "cpu",
+        "workers": 2,
     }  # fmt: skip
     code, _, err = here(
-        "train", "dcgan96", "--out", "o", "--tensorboard", *(f"--{k}={v}" for k, v in options.items())
+        "train", "dcgan96", "--out", "o", "--tensorboard", "--even", *(f"--{k}={v}" for k, v in options.items())
     )
     assert code == 0, err
     assert seen["plan"] == runs.Plan(
         recipe="dcgan96",
         data="avatars", epochs=3, batch_size=5, lr_g=0.1, lr_d=0.2, beta1=0.3, g_every=4, d_every=5,
-        decay_every=6, l2=0.4, penalty="gp", penalty_weight=0.5, init_g=str(weights), init_d=str(weights),
+        average=0.7, even=True, decay_every=6, l2=0.4, penalty="gp", penalty_weight=0.5,
+        init_g=str(weights), init_d=str(weights),
         sample_every=7, save_every=8, seed=9, precision="bf16",
         networks={"image_size": 32, "latent_dim": 9, "width_g": 8, "width_d": 6},
     )  # fmt: skip

@@ -43,3 +43,22 @@ def test_a_folder(tmp_path, monkeypatch, channels):
 def test_refused(name, shape, message):
     with pytest.raises(InputError, match=message):
         load(name, shape)
+
+
+def test_labels_come_by_name_or_from_a_tags_csv(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GANBOOK_DATA", str(tmp_path / "cache"))
+    data, _ = load("digits", (1, 28, 28), labelled=True)
+    assert list(data.classes) == ["digit"]
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for i in range(20):
+        Image.new("RGB", (40, 40), (10 * i, 0, 0)).save(folder / f"{i}.png")
+    with pytest.raises(InputError, match="faces has no labels to learn: .*tags.csv"):
+        load(str(folder), (3, 16, 16), labelled=True)
+    with pytest.raises(InputError, match="celeba has no labels"):
+        load("celeba", (3, 16, 16), labelled=True)
+    (folder / "tags.csv").write_text("".join(f"{i},blue hair,red eyes\n" for i in range(20)))
+    data, skipped = load(str(folder), (3, 16, 16), labelled=True)
+    assert data.labels.tolist() == [[3, 8]] * 16 and skipped == {}
+    assert "20 pictures with hair and eye colours" in capsys.readouterr().out
+    assert load(str(folder), (3, 16, 16))[0].labels.tolist() == [0] * 16  # a GAN without labels takes them, too

@@ -122,3 +122,45 @@ def test_d_learns_to_score_real_above_fake_and_g_moves_towards_the_data(objectiv
     assert d_gradient < 0  # so descent raises w: real data score higher
     (g_gradient,) = torch.autograd.grad(objective.g_loss(D, theta * x), theta)
     assert g_gradient < 0  # so descent moves the fakes up, towards +1
+
+
+@pytest.mark.parametrize("alpha, beta", [(1.0, 0.0), (0.9, 0.0), (0.9, 0.1), (0.7, 0.2)])
+def test_with_smoothed_targets_d_goes_to_their_mean_weighed_by_the_densities(alpha, beta):
+    """D* = (αp + βq)/(p + q); where p = q, D's loss is 2H((α + β)/2)."""
+    p, q = 0.6, 0.2
+    expected = torch.tensor((alpha * p + beta * q) / (p + q)).logit()
+    logit = torch.full((1,), expected.item() if 0 < expected.sigmoid() < 1 else 0.0, requires_grad=True)
+    objective = Smoothing(alpha, beta)
+    loss = p * objective.towards(alpha, logit) + q * objective.towards(beta, logit)
+    (gradient,) = torch.autograd.grad(loss, logit)
+    assert gradient.abs() < 1e-6
+    t = (alpha + beta) / 2
+    at_rest = torch.tensor([t]).logit()
+    entropy = -(t * log(t) + (1 - t) * log(1 - t))
+    assert objective.d_loss(Scores(at_rest, at_rest), None, None).item() == pytest.approx(2 * entropy, abs=1e-6)
+    assert objective.g_loss(Scores(at_rest), None).item() == pytest.approx(-log(t), abs=1e-6)
+
+
+def test_the_figures_of_the_plan():
+    at_rest = torch.tensor([0.45]).logit()
+    assert Smoothing(0.9).d_loss(Scores(at_rest, at_rest), None, None).item() == pytest.approx(1.376, abs=5e-4)
+    assert Smoothing(0.9).g_loss(Scores(at_rest), None).item() == pytest.approx(0.799, abs=5e-4)
+
+
+def test_wavering_targets_have_the_gradient_of_their_mean():
+    torch.manual_seed(0)
+    logits = torch.linspace(-3, 3, 7).repeat(100_000).requires_grad_()
+    gradients = []
+    for waver in (0.0, 0.1):
+        loss = Smoothing(0.9, 0.1, waver).towards(0.9, logits)
+        (gradient,) = torch.autograd.grad(loss, logits)
+        gradients.append(gradient.reshape(-1, 7).sum(0))
+    torch.testing.assert_close(*gradients, atol=1e-4, rtol=0)
+    a, b = (Smoothing(0.9, 0.1, 0.1).towards(0.9, logits) for _ in range(2))
+    assert a != b  # they do waver
+
+
+def test_steady_targets_draw_no_random_numbers():
+    state = torch.get_rng_state()
+    Smoothing(0.9).d_loss(Scores(REAL, FAKE), None, None)
+    assert torch.equal(state, torch.get_rng_state())

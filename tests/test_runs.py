@@ -11,7 +11,7 @@ from ganbook import datasets
 from ganbook.checkpoints import STATE, read_note
 from ganbook.errors import InputError
 from ganbook.recipes import load_networks
-from ganbook.runs import Plan, begin, fill, objective_of, pick_device, train, updates
+from ganbook.runs import Plan, begin, fill, objective_of, pick_device, picture_shape, train, updates
 
 SMALL = Plan(
     "dcgan64",
@@ -62,6 +62,7 @@ PLANS = {
         SMALL, d_every=2, g_every=3, decay_every=2, l2=0.01, penalty="r1", penalty_weight=1.0, beta1=0.9
     ),
     "bf16": replace(SMALL, precision="bf16"),
+    "labels drawn evenly, the average of G": replace(SMALL, recipe="acgan", average=0.9, even=True, g_every=2),
     "digits with a fully connected stem": replace(SMALL, recipe="dcgan28", data="digits", networks={}),
 }
 
@@ -271,3 +272,40 @@ def test_a_gpu_may_be_named_with_its_number_or_without(monkeypatch):
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: chosen.append(_get_device_index(device)))
     assert [str(pick_device(name)) for name in ("cpu", "cuda", "cuda:1")] == ["cpu", "cuda", "cuda:1"]
     assert chosen == [1]
+
+
+def test_what_is_kept_is_the_running_average_of_g(tmp_path, monkeypatch):
+    from ganbook import runs
+
+    seen, real = [], runs.train_step
+
+    def train_step(G, *args):
+        step = real(G, *args)
+        seen.append([p.detach().clone() for p in G.parameters()])
+        return step
+
+    monkeypatch.setattr(runs, "train_step", train_step)
+    train(tmp_path, replace(SMALL, average=0.75), progress=False)
+    expected = seen[0]  # the average begins with the first G
+    for weights_now in seen[1:]:
+        expected = [0.75 * old + 0.25 * new for old, new in zip(expected, weights_now, strict=True)]
+    G, _ = load_networks(tmp_path)
+    torch.testing.assert_close(list(G.parameters()), expected)
+    assert not torch.allclose(next(G.parameters()), seen[-1][0])
+
+
+def test_networks_are_built_for_the_labels_of_the_data(tmp_path):
+    plan = replace(SMALL, recipe="acgan", average=0.0)
+    card = train(tmp_path, plan, progress=False)
+    assert card["networks"]["num_classes"] == [12, 10]
+    assert {kind: len(values) for kind, values in card["classes"].items()} == {"hair": 12, "eyes": 10}
+    assert sum(row[-1] for row in card["combinations"]) == card["pictures"] == 16
+    G, D = load_networks(tmp_path)
+    assert G.num_classes == (12, 10) and D.num_classes == (12, 10)
+
+
+def test_pictures_of_a_plan_are_known_before_its_networks_are_built():
+    state = torch.get_rng_state()
+    assert picture_shape(fill(SMALL)) == (3, 16, 16)
+    assert picture_shape(fill(Plan("cgan"))) == picture_shape(fill(Plan("mlp"))) == (1, 28, 28)
+    assert torch.equal(state, torch.get_rng_state())

@@ -6,7 +6,20 @@ from torch import nn
 
 from ganbook.errors import InputError
 from ganbook.mlp import MLPGenerator
-from ganbook.sampling import AT_ONCE, draw_latents, evaluating, generate, sample, sample_best
+from ganbook.recipes import build
+from ganbook.sampling import (
+    AT_ONCE,
+    ask,
+    class_grid,
+    cycle_labels,
+    draw_labels,
+    draw_latents,
+    evaluating,
+    generate,
+    read_label,
+    sample,
+    sample_best,
+)
 
 
 class NormGenerator(nn.Module):
@@ -99,3 +112,109 @@ def test_mean_and_deviation_of_z():
 def test_more_best_than_drawn():
     with pytest.raises(InputError, match="best 9 of 3"):
         sample_best(NormGenerator(), Brightness(), 9, 3)
+
+
+@pytest.fixture(scope="module")
+def faces():
+    torch.manual_seed(0)
+    return build("acgan", {"image_size": 16, "width_g": 4, "width_d": 4, "num_classes": [3, 4]})
+
+
+def test_a_grid_has_a_row_for_each_first_label_and_a_column_for_each_second(faces):
+    G, _ = faces
+    place = [(row, column) for row in range(3) for column in range(4)]
+    for across, count, which in ((False, 4, 1), (True, 3, 0)):
+        z = draw_latents(G, count, seed=7)
+        expected = torch.cat([generate(G, z[p[which]][None], torch.tensor([p])) for p in place])
+        torch.testing.assert_close(class_grid(G, across, seed=7), expected)
+
+
+def test_a_grid_of_one_label_has_as_many_z():
+    G, _ = build("cgan", {"num_classes": [3]})
+    z = draw_latents(G, 3, seed=0)
+    expected = torch.cat([generate(G, z, torch.full((3,), label)) for label in range(3)])
+    torch.testing.assert_close(class_grid(G), expected)
+
+
+def test_labels_are_drawn_as_often_as_in_the_data_or_evenly():
+    labels = torch.tensor([[0, 0]] * 900 + [[1, 0]] * 90 + [[1, 2]] * 10)
+    state = torch.get_rng_state()
+    drawn = draw_labels(labels, 6_000, seed=0)
+    even = draw_labels(labels, 6_000, even=True, seed=0)
+    assert torch.equal(state, torch.get_rng_state()) and torch.equal(drawn, draw_labels(labels, 6_000, seed=0))
+    for values, shares in ((drawn, (0.9, 0.09, 0.01)), (even, (1 / 3, 1 / 3, 1 / 3))):
+        kinds, counts = values.unique(dim=0, return_counts=True)
+        assert kinds.tolist() == [[0, 0], [1, 0], [1, 2]]  # [0, 2] never occurs, so it is never asked for
+        assert (counts / 6_000).tolist() == pytest.approx(shares, abs=0.03)
+    assert not torch.equal(draw_labels(labels, 50, even=True), draw_labels(labels, 50, even=True))
+
+
+def test_labels_for_a_look_go_round(faces):
+    G, _ = faces
+    assert cycle_labels(G, 5).tolist() == [[0, 0], [1, 1], [2, 2], [0, 3], [1, 0]]
+    assert cycle_labels(MLPGenerator(), 5) is None
+
+
+def test_the_best_are_chosen_with_their_labels(faces):
+    G, D = faces
+    y = draw_labels(torch.cartesian_prod(torch.arange(3), torch.arange(4)), 40, seed=0)
+    everything = sample(G, 40, y, seed=3)
+    with evaluating(D):
+        order = D(everything)[0].argsort(descending=True)
+    torch.testing.assert_close(sample_best(G, D, 6, 40, y=y, seed=3), everything[order[:6]])
+
+
+FACES = {"hair": ["aqua", "blue", "red"], "eyes": ["aqua", "blue", "green", "red"]}
+TEN = {"digit": [str(i) for i in range(10)]}
+
+
+@pytest.mark.parametrize(
+    "text, classes, label",
+    [
+        ("7", TEN, [7]),
+        (" 0 ", TEN, [0]),
+        ("7 digit", TEN, [7]),
+        ("blue hair, red eyes", FACES, [1, 3]),
+        ("Green eyes,RED hair", FACES, [2, 2]),
+    ],
+)
+def test_a_label_is_read_by_its_names(text, classes, label):
+    assert read_label(text, classes) == label
+
+
+@pytest.mark.parametrize("text", ["", "10", "7, 8", "blue hair", "seven", ",", "7 hair"])
+def test_what_cannot_be_asked_of_digits_is_said_with_what_can(text):
+    with pytest.raises(InputError, match=r"say for example '0', of digit: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"):
+        read_label(text, TEN)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "blue",
+        "blue hair",
+        "blue hair, blue hair",
+        "blue hair, pink eyes",
+        "red hair, red eyes, 7",
+        "hair, eyes",
+    ],
+)
+def test_what_cannot_be_asked_of_faces_is_said_with_what_can(text):
+    with pytest.raises(InputError, match="'aqua hair, aqua eyes', of hair: aqua, blue, red; eyes: aqua, blue"):
+        read_label(text, FACES)
+
+
+def test_labels_are_asked_by_name_or_as_in_the_data():
+    card = {"recipe": "acgan", "classes": FACES, "combinations": [[0, 0, 30], [1, 3, 10]]}
+    y, note = ask(card, 4, "blue hair, red eyes", False, 0)
+    assert y.tolist() == [[1, 3]] * 4 and note == ""
+    y, note = ask(card, 4, "red hair, red eyes", False, 0)
+    assert y.tolist() == [[2, 3]] * 4 and "no picture in training was labelled 'red hair, red eyes'" in note
+    y, _ = ask(card, 4_000, None, False, 0)
+    assert (y[:, 0] == 1).float().mean().item() == pytest.approx(0.25, abs=0.03)
+    y, _ = ask(card, 4_000, None, True, 0)
+    assert (y[:, 0] == 1).float().mean().item() == pytest.approx(0.5, abs=0.03)
+    assert ask({"recipe": "mlp"}, 4, None, False, 0) == (None, "")
+    with pytest.raises(InputError, match="the G of mlp reads no labels"):
+        ask({"recipe": "mlp"}, 4, "7", False, 0)
