@@ -22,25 +22,32 @@ class ConditionalGenerator(nn.Module):
     so early that it never learns to read z.
     """
 
-    def __init__(self, G: nn.Module, num_classes: Sequence[int], embedding_dim: int = 16):
+    def __init__(
+        self,
+        G: nn.Module,
+        num_classes: Sequence[int],
+        embedding_dim: int = 16,
+    ):
         super().__init__()
         self.num_classes = tuple(num_classes)
         self.latent_dim = G.latent_dim - embedding_dim * len(num_classes)
         if self.latent_dim < 1:
             raise InputError(
                 f"G reads {G.latent_dim} numbers, the embeddings of {len(num_classes)} "
-                f"label(s) take all: build it for {embedding_dim * len(num_classes)} more"
+                f"label(s) take all: build it for {embedding_dim * len(num_classes)} "
+                "more"
             )
         self.G = G
-        self.embeddings = nn.ModuleList(nn.Embedding(count, embedding_dim) for count in num_classes)
+        tables = (nn.Embedding(count, embedding_dim) for count in num_classes)
+        self.embeddings = nn.ModuleList(tables)
         for embedding in self.embeddings:
             nn.init.normal_(embedding.weight, 0, 0.3)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         # (B, latent_dim), (B,) or (B, L) -> (B, C, H, W)
         labels = columns(y, len(self.embeddings))
-        embedded = [embed(y_l) for embed, y_l in zip(self.embeddings, labels, strict=True)]
-        return self.G(torch.cat([z, *embedded], 1))
+        rows = [table(y_l) for table, y_l in zip(self.embeddings, labels, strict=True)]
+        return self.G(torch.cat([z, *rows], 1))
 
 
 class PlanesDiscriminator(nn.Module):
@@ -96,7 +103,11 @@ class AuxiliaryDiscriminator(TwoHeads):
     its values, for a softmax (Odena, Olah and Shlens, 2017).
     """
 
-    def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def forward(
+        self,
+        x: Tensor,
+        y: Tensor | None = None,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         # (B, C, H, W) -> (B,), and for each label (B, num_classes)
         real, scores = self.heads(x)
         return real, scores.split(self.num_classes, 1)

@@ -82,8 +82,8 @@ class Hinge(Wasserstein):
 
 
 class AuxiliaryClassifier:
-    """`base` plays real against fake; D also learns to name the labels of real data, and
-    G to have its own named (Odena, Olah and Shlens, 2017: L_S and L_C).
+    """`base` plays real against fake; D also learns to name the labels of real data,
+    and G to have its own named (Odena, Olah and Shlens, 2017: L_S and L_C).
 
     D returns logits and class logits: ganbook.conditional.AuxiliaryDiscriminator. As
     published, D learns the names from fakes as well: on_fakes=True.
@@ -120,6 +120,6 @@ def logits_of(answer):
 
 
 def class_loss(scores, y):
-    """-log of the softmax at the label, summed over the labels: logits in, no softmax before."""
+    """-log of the softmax at the label, summed over the labels: no softmax before."""
     labels = y.reshape(len(y), -1).T
     return sum(cross_entropy(s, y_l) for s, y_l in zip(scores, labels, strict=True))

@@ -4,6 +4,7 @@ import inspect
 
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from ganbook import classifiers
 from ganbook.avatars import avatars
@@ -68,11 +69,12 @@ def test_a_record_is_complete_and_small(name):
 
 def test_the_card_passes_the_bars(name):
     card = read_record(f"classifier-{name}")
-    assert set(card["accuracy"]) == set(card["accuracy_blurred"]) == set(card["held_out"]) == set(BARS[name])
+    spoiled = ("accuracy_blurred", "accuracy_half_contrast")
+    assert all(set(card[key]) == set(BARS[name]) for key in ("accuracy", "held_out", *spoiled))
     for kind, bars in BARS[name].items():
         for label, bar in bars.items():
             assert card["accuracy"][kind][label] >= bar
-            assert card["accuracy_blurred"][kind][label] >= bar - 0.005
+            assert all(card[key][kind][label] >= bar - 0.005 for key in spoiled)
 
 
 def test_digits_held_out_are_named():
@@ -245,8 +247,11 @@ def test_roughening_keeps_the_picture():
     x = to_float(avatars(64, 32, seed=3).images)
     rough = roughen(x)
     assert rough.shape == x.shape and (rough - x).abs().flatten(1).mean(1).min() > 0.01
-    distance = (rough[:, None] - x).square().mean((2, 3, 4))
-    assert (distance.argmin(1) == torch.arange(64)).float().mean() > 0.9
+    # By the angle between them: a faded picture has the same direction, and less length.
+    likeness = normalize(rough.flatten(1) - rough.mean(), dim=1) @ normalize(x.flatten(1) - x.mean(), dim=1).T
+    assert (likeness.argmax(1) == torch.arange(64)).float().mean() > 0.9
+    lengths = rough.flatten(1).std(1) / x.flatten(1).std(1)
+    assert lengths.min() < 0.5 and (lengths > 0.9).float().mean() > 0.2  # some are pale, some are not
     same = roughen(x[:1].expand(8, -1, -1, -1))
     assert (same[1:] - same[:-1]).abs().flatten(1).mean(1).min() > 0.01
 
