@@ -1,7 +1,7 @@
 """Networks that know labels, built around networks that do not.
 
 Labels y are int64, (B,) where a picture has one label and (B, L) where it has L; `num_classes` says for each of
-the L how many values it takes. Label smaller than 0 or too large: IndexError from torch.
+the L how many values it takes. A label below 0 or too large is refused by torch (IndexError or RuntimeError).
 """
 
 from collections.abc import Sequence

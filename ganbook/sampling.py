@@ -112,6 +112,8 @@ def class_grid(G: nn.Module, across: bool = False, seed: int = 0) -> Tensor:
     One z goes down each column, so that it changes its first label alone; `across`, one goes along each row. Of
     one label alone, the columns are as many z as it has values.
     """
+    if across and len(G.num_classes) == 1:
+        raise InputError("one z along a row of one label gives copies: leave --across out, or take two labels")
     rows, columns = (*G.num_classes, G.num_classes[0])[:2]
     place = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))  # (rows · columns, 2)
     z = draw_latents(G, rows if across else columns, seed)

@@ -134,6 +134,8 @@ def test_a_grid_of_one_label_has_as_many_z():
     z = draw_latents(G, 3, seed=0)
     expected = torch.cat([generate(G, z, torch.full((3,), label)) for label in range(3)])
     torch.testing.assert_close(class_grid(G), expected)
+    with pytest.raises(InputError, match="gives copies"):
+        class_grid(G, across=True)
 
 
 def test_labels_are_drawn_as_often_as_in_the_data_or_evenly():
