@@ -25,7 +25,7 @@ from ganbook.classifiers import (
     roughen,
     train_classifier,
 )
-from ganbook.data import ImageSet, data_folder, digits, mnist, sha256, to_float
+from ganbook.data import MNIST_SHA256, ImageSet, data_folder, digits, mnist, sha256, to_float
 from ganbook.errors import InputError
 from ganbook.records import RECORDS, read_record
 
@@ -97,7 +97,10 @@ def test_another_label_is_not_seen():
     assert label_accuracy(load_classifier("digits"), x, (held_out.labels + 1) % 10).item() <= 0.015
 
 
-@pytest.mark.skipif(not (data_folder() / "MNIST").exists(), reason="MNIST is not at hand")
+@pytest.mark.skipif(
+    not all((data_folder() / "MNIST" / "raw" / name).exists() for name in MNIST_SHA256),
+    reason="MNIST is not at hand",
+)
 def test_mnist_is_named():
     data = mnist(train=False)
     part = ImageSet("part", data.images[:1000], data.labels[:1000], data.classes)

@@ -70,7 +70,7 @@ def wheel(tmp_path_factory):
 
 def fetched(folder):
     """What load_pretrained would have fetched from the repository, which a test cannot reach."""
-    for weights in RECORDS.glob("dcgan*/*.safetensors"):
+    for weights in RECORDS.glob("*gan*/*.safetensors"):
         (folder / "weights" / weights.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(weights, folder / "weights" / weights.parent.name)
     return folder
@@ -87,13 +87,8 @@ def test_a_chapter_runs_in_colab_and_torch_stays(colab, wheel, chapter, tmp_path
     monkeypatch.setenv("JUPYTER_PATH", str(home / "jupyter"))
     monkeypatch.setenv("GANBOOK_SPEC", str(wheel))
     monkeypatch.setenv("PIP_NO_INDEX", "1")  # nothing but the wheel is needed
-    for weights in RECORDS.glob(
-        "dcgan*/*.safetensors"
-    ):  # … and what load_pretrained would fetch from the repository
-        fetched = tmp_path / "data" / "weights" / weights.parent.name
-        fetched.mkdir(parents=True, exist_ok=True)
-        shutil.copy(weights, fetched)
-    monkeypatch.setenv("GANBOOK_DATA", str(tmp_path / "data"))
+    data = fetched(tmp_path / "data")  # … and what load_pretrained would fetch from the repository
+    monkeypatch.setenv("GANBOOK_DATA", str(data))
     monkeypatch.delenv("PYTHONPATH", raising=False)
     notebook = nbformat.read(tmp_path / chapter.name, as_version=4)
     question = "import ganbook, torch\nprint(ganbook.__file__)\nprint(torch.__file__)"
