@@ -72,7 +72,11 @@ class StridedDiscriminator(nn.Module):
     hidden fully connected layer. 138,689 parameters.
     """
 
-    def __init__(self, norm: Callable[[int], nn.Module] = nn.BatchNorm2d, channels: int = 1):
+    def __init__(
+        self,
+        norm: Callable[[int], nn.Module] = nn.BatchNorm2d,
+        channels: int = 1,
+    ):
         super().__init__()
         self.net = nn.Sequential(
             nn.Conv2d(channels, 64, 4, 2, 1),  # 28 -> 14

@@ -82,6 +82,8 @@ ALIKE = (
     "lr_d",
     "beta1",
     "networks",
+    "average",
+    "even",
     "precision",
     "commit",
 )

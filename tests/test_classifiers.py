@@ -97,10 +97,10 @@ def test_another_label_is_not_seen():
     assert label_accuracy(load_classifier("digits"), x, (held_out.labels + 1) % 10).item() <= 0.015
 
 
-@pytest.mark.skipif(
-    not all((data_folder() / "MNIST" / "raw" / name).exists() for name in MNIST_SHA256),
-    reason="MNIST is not at hand",
-)
+HERE = all((data_folder() / "MNIST" / "raw" / name).exists() for name in MNIST_SHA256)
+
+
+@pytest.mark.skipif(not HERE, reason="MNIST is not at hand")
 def test_mnist_is_named():
     data = mnist(train=False)
     part = ImageSet("part", data.images[:1000], data.labels[:1000], data.classes)

@@ -10,18 +10,25 @@ import pytest
 import torch
 
 from ganbook import recipes
+from ganbook.classifiers import label_accuracy, load_classifier
 from ganbook.data import sha256
 from ganbook.errors import InputError
+from ganbook.objectives import logits_of
 from ganbook.recipes import RECIPES, load_networks, load_pretrained
-from ganbook.recording import ALIKE, check_alike, summary
+from ganbook.recording import ALIKE, CLASSIFIERS, check_alike, summary
 from ganbook.records import RECORDS, read_record, record_table
 from ganbook.runs import NUMBERS
-from ganbook.sampling import sample
+from ganbook.sampling import ask, cycle_labels, sample
 
 ROOT = Path(__file__).parents[1]
 
 
-RECORDED = {"mlp": 3, "dcgan28": 3, "dcgan64": 1}  # recipes whose full run is stored: over so many seeds
+RECORDED = {
+    "mlp": 3,
+    "dcgan28": 3,
+    "dcgan64": 1,
+    "cgan": 1,
+}  # stored full runs: over so many seeds
 
 
 @pytest.fixture(params=RECORDED)
@@ -64,9 +71,10 @@ def test_pretrained_networks_are_small_and_draw(name):
     assert sum((RECORDS / name / f"{net}.safetensors").stat().st_size for net in "GD") <= 16_000_000
     G, D = load_pretrained(name)
     assert not G.training and not D.training
-    pictures = sample(G, 100, seed=0)
+    y = cycle_labels(G, 100)
+    pictures = sample(G, 100, y, seed=0)
     assert torch.isfinite(pictures).all() and pictures.std(0).mean() > 0.2  # not one picture a hundred times
-    assert D(pictures).shape == (100,)
+    assert logits_of(D(pictures, y)).shape == (100,)
 
 
 def test_the_pictures_of_the_record_are_drawn_by_its_generator(name):
@@ -78,8 +86,19 @@ def test_the_pictures_of_the_record_are_drawn_by_its_generator(name):
 
     with Image.open(RECORDS / name / "samples.png") as file:
         stored = pil_to_tensor(file.convert("RGB")).float()
-    drawn = grid(sample(load_pretrained(name)[0], 64, seed=0)).permute(2, 0, 1).float()
+    G, _ = load_pretrained(name)
+    drawn = grid(sample(G, 64, cycle_labels(G, 64), seed=0)).permute(2, 0, 1).float()
     assert stored.shape == drawn.shape and (stored - drawn).abs().mean() < 1
+
+
+@pytest.mark.parametrize("name", [name for name in RECORDED if RECIPES[name].labelled])
+def test_what_is_asked_of_a_record_is_what_it_draws(name):
+    """Again, with other z, what the record says of the independent classifier's verdict."""
+    card, (G, _) = read_record(name), load_pretrained(name)
+    y, _ = ask(card, 1_000, label=None, even=True, seed=1)
+    shares = label_accuracy(load_classifier(CLASSIFIERS[card["data"]]), sample(G, 1_000, y, seed=1), y)
+    for kind, share in zip(card["classes"], shares.tolist(), strict=True):
+        assert card["mean"][f"accuracy, {kind}"] >= 0.98 and share >= 0.97
 
 
 def test_unknown_name():
