@@ -15,8 +15,8 @@ from ganbook.errors import InputError
 
 
 class ConditionalGenerator(nn.Module):
-    """G(z, y) around any G(z): an embedding of each label is joined to z (Mirza and
-    Osindero, 2014, join the label itself), and G takes both for its noise.
+    """G(z, y) around any G(z): an embedding of each label is joined to z, and G takes
+    both for its noise. (Mirza and Osindero, 2014, join what a layer makes of each.)
 
     Embeddings begin as N(0, 0.3²), weaker than z: at N(0, 1) G learns to read the label
     so early that it never learns to read z.

@@ -76,7 +76,12 @@ def only(folder, size, **options):
 
 
 def snapshot(folder):
-    return {path: (path.stat(), path.is_file() and path.read_bytes()) for path in sorted(folder.rglob("*"))}
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        info = path.stat()  # but for st_atime, which any reader changes, when the system likes
+        kept = info.st_mode, info.st_size, info.st_mtime_ns, info.st_ino
+        found[path] = kept, path.is_file() and path.read_bytes()
+    return found
 
 
 # What a picture becomes.
