@@ -146,10 +146,11 @@ def grid(folder: Path, out: Path, across: bool, seed: int) -> None:
     from ganbook.sampling import class_grid
 
     check_png(out)
-    G, _ = load_networks(folder)
-    if "classes" not in read_card(folder):
+    classes = read_card(folder).get("classes")
+    if not classes:
         raise InputError(f"the generator in {folder} reads no labels: take `ganbook sample`")
-    save_class_grid(out, class_grid(G, across, seed), read_card(folder)["classes"])
+    G, _ = load_networks(folder)
+    save_class_grid(out, class_grid(G, across, seed), classes)
     click.echo(f"a row for each value of the first label, a column for each of the second, in {out}")
 
 
@@ -218,7 +219,7 @@ def classifier(name: str, seed: int) -> None:
     from ganbook.records import RECORDS
     from ganbook.runs import surroundings
 
-    torch.set_num_threads(1)  # small layers: two threads are slower
+    torch.set_num_threads(1)  # small layers: two threads are slower, and would give other weights
     out = RECORDS / f"classifier-{name}"
     record_classifier(name, out, surroundings(torch.device("cpu"), "bf16"), seed)
     click.echo(f"classifier of {name} in {out}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import affine_grid, conv2d, cross_entropy, grid_sample, interpolate, pad
+from torch.nn.functional import affine_grid, conv2d, grid_sample, interpolate, pad
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
@@ -22,6 +22,7 @@ from ganbook.avatars import EYES, HAIR, avatars
 from ganbook.checkpoints import CARD, load_network, save_networks, write
 from ganbook.data import TEN, ImageSet, Ordered, digits, mnist, sha256, to_float
 from ganbook.errors import InputError
+from ganbook.objectives import class_loss
 from ganbook.records import RECORDS
 from ganbook.sampling import AT_ONCE, evaluating
 
@@ -168,11 +169,9 @@ def train_classifier(name: str, data: ImageSet, steps: int, seed: int = 0) -> Cl
         batches = islice(Ordered(data, seed).batches(BATCH_SIZE), steps)
         for x, y in tqdm(batches, total=steps, unit="step", disable=None):
             x = roughen(x)
-            # Without the cache, which would hand the next step this step's weights.
-            with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
+            with torch.autocast("cpu", torch.bfloat16):
                 logits = C(x)
-            labels = y.reshape(len(y), -1).T
-            loss = sum(cross_entropy(one, label) for one, label in zip(logits, labels, strict=True))
+            loss = class_loss(logits, y)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -213,7 +212,6 @@ def record_classifier(name: str, out: Path, around: dict, seed: int = 0) -> dict
 
     `around` is what `runs.surroundings` says of the machine and the commit. Returns the card.
     """
-    torch.set_num_threads(1)  # the same weights on a machine with more cores
     started, cpu_started = time.time(), time.process_time()
     data = training_set(name)
     C = train_classifier(name, data, STEPS[name], seed)

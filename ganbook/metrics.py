@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ganbook.errors import InputError
 from ganbook.toys import Mixture
 
 
@@ -43,3 +44,17 @@ def principal_components(x: Tensor, k: int) -> Callable[[Tensor], Tensor]:
     mean = flat.mean(0)
     directions = torch.linalg.eigh((flat - mean).T.cov()).eigenvectors[:, -k:]  # eigenvalues come in rising order
     return lambda pictures: (pictures.flatten(1).double() - mean) @ directions
+
+
+def spread_within(x: Tensor, y: Tensor) -> float:
+    """How far pictures (n, C, H, W) of one label spread: the root of the mean variance of a pixel.
+
+    Of labels (n, L) the first counts. The same picture again and again gives 0; a label that occurs once says
+    nothing and is passed over. Raises InputError if no label occurs twice.
+    """
+    first = y.reshape(len(y), -1)[:, 0]
+    groups = [x[first == label] for label in first.unique()]
+    variances = [group.var(0).mean() for group in groups if len(group) > 1]
+    if not variances:
+        raise InputError(f"{len(x)} pictures of as many labels have no spread within one: give more pictures")
+    return torch.stack(variances).mean().sqrt().item()

@@ -80,7 +80,8 @@ def slope(D: nn.Module, x: Tensor, y: Tensor | None = None) -> Tensor:
     refuse_batch_norm(D)
     x = x.detach().float().requires_grad_()
     with torch.autocast(x.device.type, enabled=False):
-        (gradient,) = torch.autograd.grad(logits_of(D(x, y)).sum(), x, create_graph=True)
+        logits = logits_of(D(x, y))
+        (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     return gradient.flatten(1)
 
 

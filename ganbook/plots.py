@@ -13,6 +13,7 @@ from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
@@ -111,29 +112,22 @@ def class_figure(images: Tensor, classes: dict[str, Sequence[str]]) -> Figure:
     return figure
 
 
-def show_class_grid(images: Tensor, classes: dict[str, Sequence[str]]) -> None:
-    """Show what `class_grid` draws, with the names of rows and columns."""
-    from IPython.display import display
-
-    display(class_figure(images, classes))
-
-
 def save_class_grid(path: Path, images: Tensor, classes: dict[str, Sequence[str]]) -> None:
     """Write what `class_grid` draws as one PNG, with the names of rows and columns, each pixel three wide."""
-    png, figure = io.BytesIO(), class_figure(images, classes)
-    figure.savefig(
-        png, format="png", dpi=3 * grid(images, len(images) // len(next(iter(classes.values())))).shape[1] / 8
-    )
+    png, rows = io.BytesIO(), next(iter(classes.values()))
+    wide = grid(images, len(images) // len(rows)).shape[1]
+    class_figure(images, classes).savefig(png, format="png", dpi=3 * wide / 8)  # it is 8 inches wide
     write(path, png.getvalue())
 
 
 def show_confusion(counts: Tensor, names: Sequence[str]) -> None:
     """Counts (K, K) as shares of their row, asked for, by column, seen: the diagonal is what went right."""
-    shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    shares = (counts / counts.sum(1, keepdim=True).clamp(min=1)).numpy()
     figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row, column in (shares >= 0.005).nonzero().tolist():
-        share = shares[row, column].item()
+    for (row, column), share in np.ndenumerate(shares):
+        if share < 0.005:
+            continue
         axes.text(
             column,
             row,

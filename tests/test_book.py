@@ -3,16 +3,19 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import nbformat
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook
 
 from ganbook import book
+from ganbook.__main__ import cli
 from ganbook.book import chapters, choose, count_claims, find_files, format_report, run_chapters
 from ganbook.errors import InputError
 
@@ -33,6 +36,16 @@ def path(request):
 @pytest.fixture
 def cells(path):
     return nbformat.read(path, as_version=4).cells
+
+
+@pytest.fixture(
+    params=[*NOTEBOOKS, *sorted(ROOT.glob("book/*.md")), ROOT / "README.md"], ids=lambda path: path.stem
+)
+def text(request):
+    """A page without what its code printed."""
+    if request.param.suffix == ".md":
+        return request.param.read_text()
+    return "\n".join(cell.source for cell in nbformat.read(request.param, as_version=4).cells)
 
 
 def code(cells):
@@ -88,6 +101,37 @@ def test_shown_source_fits_the_page(cells):
             markdown = output.get("data", {}).get("text/markdown", "")
             if markdown.startswith("```python"):
                 assert max(map(len, markdown.splitlines())) <= COLUMNS, cell.id
+
+
+def test_shown_source_is_the_source_of_today(cells):
+    """nbval says so too, minutes later."""
+    whole = "\n".join(map(flat, (path.read_text() for path in (ROOT / "ganbook").glob("*.py"))))
+    for cell in code(cells):
+        for output in cell.outputs:
+            markdown = output.get("data", {}).get("text/markdown", "")
+            if markdown.startswith("```python"):
+                assert flat(markdown.split("\n", 1)[1].removesuffix("```")) in whole, cell.id
+
+
+def flat(source):
+    """Without the spaces that lines begin with: what a page shows of a method is moved to the left."""
+    return "\n".join(line.strip() for line in source.strip().splitlines())
+
+
+def test_commands_on_a_page_can_be_given(text):
+    """Each is known, with its options, and in a block of code with all that it requires."""
+    blocks = [
+        line for block in re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S) for line in block.splitlines()
+    ]
+    for line in [*blocks, *re.findall(r"(?<!`)`(ganbook [^`\n]+)`", text)]:
+        if not line.startswith("ganbook ") or "…" in line:
+            continue
+        name, *words = shlex.split(line.split(" #")[0])[1:]
+        command = cli.commands[name]
+        context = click.Context(command)
+        given, _, _ = command.make_parser(context).parse_args(words)  # an unknown option is an error
+        if line in blocks:
+            assert {p.name for p in command.params if p.required} <= {n for n, v in given.items() if v}, line
 
 
 def test_every_picture_has_an_alt_text(cells):

@@ -35,13 +35,7 @@ BARS = {  # the least accuracy on held-out pictures
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small networks only lose by sharing out the work, and the weights depend on how it is shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(params=CLASSES)

@@ -5,7 +5,8 @@ from math import exp
 import pytest
 import torch
 
-from ganbook.metrics import frechet_distance, mode_coverage, principal_components
+from ganbook.errors import InputError
+from ganbook.metrics import frechet_distance, mode_coverage, principal_components, spread_within
 from ganbook.toys import ring
 
 
@@ -61,3 +62,17 @@ def test_principal_components_keep_what_varies_most():
     total = torch.linalg.eigvalsh(pictures.flatten(1).double().T.cov())
     assert z.var(0).sum().item() == pytest.approx(total[-4:].sum().item())
     assert features(pictures[:7]).shape == (7, 4)
+
+
+def test_spread_is_within_labels_only():
+    """Pictures of two pixels; the labels' own means differ by far more than the pictures of one label do."""
+    y = torch.tensor([0, 1]).repeat(5_000)
+    torch.manual_seed(0)
+    x = 100.0 * y[:, None, None, None] + torch.randn(10_000, 1, 1, 2) * torch.tensor([1.0, 3.0])
+    assert spread_within(x, y) == pytest.approx((0.5 * 1 + 0.5 * 9) ** 0.5, rel=0.02)
+    assert spread_within(x, torch.stack([y, torch.arange(10_000) % 7], 1)) == spread_within(x, y)
+    assert spread_within(100.0 * y[:, None, None, None], y) == 0
+    once = torch.cat([y, torch.tensor([2])])  # says nothing about its spread
+    assert spread_within(torch.cat([x, x[:1]]), once) == spread_within(x, y)
+    with pytest.raises(InputError, match="3 pictures of as many labels"):
+        spread_within(x[:3], torch.arange(3))

@@ -13,13 +13,16 @@ from PIL import Image
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
 from ganbook.plots import (
     FILM_WIDTH,
+    class_figure,
     draw_points,
     grid,
     group_layers,
     layer_table,
     plt,
     save_images,
+    show_confusion,
     show_film,
+    show_losses,
     show_points,
     small_png,
     trace_layers,
@@ -122,4 +125,37 @@ def test_a_film_rests_on_its_first_frame_and_holds_them_all(monkeypatch):
     assert json.loads(html.unescape(re.search(r'data-captions="([^"]*)"', text).group(1))) == list(frames)
     assert 'value="0"' in text and "<output style" in text and ">step 1</output>" in text
     assert 'aria-label="points &lt;move&gt;"' in text and "autoplay" not in text and "http" not in text
+    assert not plt.get_fignums()
+
+
+def test_the_lines_of_equilibrium_move_with_the_targets(monkeypatch):
+    """With targets 0.9 and 0: D* = 0.45, D's loss 2H(0.45) = 1.376, G's -log 0.45 = 0.799."""
+    shown = []
+    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
+    history = [Step(*torch.rand(4), n) for n in range(1, 31)]
+    for d_star, expected in ((0.5, (1.3863, 0.6931, 0.5)), (0.45, (1.3763, 0.7985, 0.45))):
+        show_losses(history, d_star=d_star)
+        lines = [line for axes in shown[-1].axes for line in axes.lines if len(set(line.get_ydata())) == 1]
+        assert [round(line.get_ydata()[0], 4) for line in lines] == list(expected)
+        plt.close(shown[-1])
+    assert [line.get_label() for line in lines] == ["1.38", "0.80", "0.45"]
+
+
+def test_a_confusion_matrix_shows_shares_of_what_was_asked(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
+    show_confusion(torch.tensor([[3, 1], [0, 0]]), ["cat", "dog"])
+    (axes,) = shown[0].axes
+    assert axes.images[0].get_array().tolist() == [[0.75, 0.25], [0, 0]]
+    assert [(t.get_text(), t.get_position()) for t in axes.texts] == [("0.75", (0, 0)), ("0.25", (1, 0))]
+    plt.close(shown[0])
+
+
+def test_a_grid_of_classes_names_its_rows_and_columns():
+    images = torch.zeros(6, 3, 8, 8)
+    two = class_figure(images, {"hair": ("red", "blue"), "eyes": ("red", "green", "gray")}).axes[0]
+    assert [t.get_text() for t in two.get_yticklabels()] == ["red", "blue"] and two.get_ylabel() == "hair"
+    assert [t.get_text() for t in two.get_xticklabels()] == ["red", "green", "gray"] and two.get_xlabel() == "eyes"
+    one = class_figure(images, {"digit": ("0", "1")}).axes[0]
+    assert one.images[0].get_array().shape[:2] == (22, 32) and not one.get_xticklabels()
     assert not plt.get_fignums()

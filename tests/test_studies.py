@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-import torch
 from click.testing import CliRunner
 
 from ganbook import studies
@@ -12,14 +11,7 @@ from ganbook.__main__ import cli
 from ganbook.mlp import PointGenerator
 from ganbook.studies import FAMILY, compare, family_table, train_on_ring
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small only lose by sharing out the work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_a_good_setting_covers_the_ring_and_a_bad_one_does_not():
