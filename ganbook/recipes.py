@@ -21,7 +21,7 @@ from ganbook.data import data_folder, sha256
 from ganbook.dcgan import ConvDiscriminator, ConvGenerator, StemGenerator, StridedDiscriminator
 from ganbook.errors import InputError
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
-from ganbook.objectives import AuxiliaryClassifier, NonSaturating
+from ganbook.objectives import AuxiliaryClassifier, NonSaturating, Smoothing
 from ganbook.records import RECORDS
 
 Pair = tuple[nn.Module, nn.Module]  # G, D
@@ -95,7 +95,14 @@ RECIPES = {
     "dcgan96": Recipe(partial(dcgan, image_size=96), NonSaturating(), data="avatars", epochs=200, batch_size=256),
     "cgan": Recipe(cgan, NonSaturating(), data="mnist", epochs=5, average=0.999),
     "cgan-planes": Recipe(cgan_planes, NonSaturating(), data="mnist", epochs=5, average=0.999),
-    "acgan": Recipe(acgan, AuxiliaryClassifier(NonSaturating()), data="avatars", epochs=64, average=0.999),
+    "acgan": Recipe(
+        acgan,
+        AuxiliaryClassifier(Smoothing(alpha=0.9, beta=0.1, waver=0.1)),  # sharp targets: D leaves G far behind
+        data="avatars",
+        epochs=64,
+        lr=5e-4,
+        average=0.99,
+    ),
 }
 
 
