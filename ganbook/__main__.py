@@ -154,6 +154,38 @@ def grid(folder: Path, out: Path, across: bool, seed: int) -> None:
     click.echo(f"a row for each value of the first label, a column for each of the second, in {out}")
 
 
+@cli.command()
+@click.argument("model")
+@click.option("--data", help="The folder that it was trained on; the package's own data are found by themselves.")
+@click.option(
+    "--features",
+    type=click.Choice(["classifier", "inception"]),
+    default="classifier",
+    show_default=True,
+    help="Which network sees the pictures: the book's own, or Inception, which has to be fetched.",
+)
+@click.option(
+    "--sets", type=COUNT, default=3, show_default=True, help="How many sets of fakes, each from a seed of its own."
+)
+@click.option("--device", default="auto", show_default=True, help="As for train.")
+def evaluate(model: str, data: str | None, features: str, sets: int, device: str) -> None:
+    """Measure the generator of MODEL: a trained folder, or a recipe, whose record it is then."""
+    from ganbook.checkpoints import read_card
+    from ganbook.evaluation import evaluate as measure
+    from ganbook.evaluation import lines_of
+    from ganbook.recipes import load_networks, load_pretrained
+    from ganbook.records import read_record
+    from ganbook.runs import pick_device
+
+    if Path(model).is_dir():
+        G, card = load_networks(Path(model))[0], read_card(Path(model))
+    else:
+        G, card = load_pretrained(model)[0], read_record(model)
+    G.to(pick_device(device))
+    found = [measure(G, card, data, features == "inception", seed) for seed in range(sets)]
+    click.echo("\n".join(lines_of(found)))
+
+
 def check_png(out: Path) -> None:
     if out.suffix.lower() != ".png":
         raise InputError(f"--out {out} must end in .png: the pictures are written as one PNG")

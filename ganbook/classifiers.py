@@ -75,6 +75,7 @@ class Classifier(nn.Module):
 
 
 CLASSES: dict[str, dict[str, tuple[str, ...]]] = {"digits": TEN, "avatars": {"hair": HAIR, "eyes": EYES}}
+JUDGES = {"mnist": "digits", "digits": "digits", "avatars": "avatars"}  # whose pictures who judges
 CHANNELS, SIZES = {"digits": 1, "avatars": 3}, {"digits": 28, "avatars": 32}
 STEPS = {"digits": 3_300, "avatars": 2_000}  # of training
 BATCH_SIZE, LR = 128, 3e-3

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from ganbook.checkpoints import CARD, read_card, save_networks, write
-from ganbook.classifiers import label_accuracy, load_classifier
+from ganbook.classifiers import JUDGES, label_accuracy, load_classifier
 from ganbook.data import sha256
 from ganbook.errors import InputError
 from ganbook.recipes import load_networks
@@ -57,8 +57,7 @@ def record(name: str, out: Path, seeds: int, runs: Path, device: str = "auto", p
     return card
 
 
-CLASSIFIERS = {"mnist": "digits", "avatars": "avatars"}  # who judges the fakes of a data set
-JUDGED = 5_000  # of them
+JUDGED = 5_000  # fakes
 
 
 def accuracies(folder: Path, card: dict) -> dict[str, float]:
@@ -67,7 +66,7 @@ def accuracies(folder: Path, card: dict) -> dict[str, float]:
         return {}
     G, _ = load_networks(folder)
     y, _ = ask(card, JUDGED, label=None, even=True, seed=0)
-    C = load_classifier(CLASSIFIERS[card["data"]])
+    C = load_classifier(JUDGES[card["data"]])
     shares = label_accuracy(C, sample(G, JUDGED, y, seed=0), y).tolist()
     return {f"accuracy, {kind}": share for kind, share in zip(card["classes"], shares, strict=True)}
 

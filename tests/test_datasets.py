@@ -62,3 +62,29 @@ def test_labels_come_by_name_or_from_a_tags_csv(tmp_path, monkeypatch, capsys):
     assert data.labels.tolist() == [[3, 8]] * 16 and skipped == {}
     assert "20 pictures with hair and eye colours" in capsys.readouterr().out
     assert load(str(folder), (3, 16, 16))[0].labels.tolist() == [0] * 16  # a GAN without labels takes them, too
+
+
+def test_the_held_out_part_shares_no_picture_with_the_part_to_train_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANBOOK_DATA", str(tmp_path / "cache"))
+    monkeypatch.setattr(datasets, "AVATARS", 50)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(50):
+        Image.new("RGB", (8, 8), (5 * i, 0, 0)).save(folder / f"{i}.png")
+    (folder / "tags.csv").write_text("".join(f"{i},blue hair,red eyes\n" for i in range(50)))
+    for name, labelled in (("avatars", True), (str(folder), False), (str(folder), True)):
+        train, test = (
+            load(name, (3, 16, 16), labelled=labelled, part=part)[0].images for part in ("train", "test")
+        )
+        assert len(train) and len(test)
+        assert not (train[:, None] == test).flatten(2).all(2).any()
+    with pytest.raises(InputError, match="all of 'digits' is trained on and none held out.*mnist"):
+        load("digits", (1, 28, 28), part="test")
+
+
+def test_the_held_out_part_of_mnist_is_its_test_set(monkeypatch):
+    monkeypatch.setattr(datasets, "mnist", lambda train: f"train={train}")
+    assert [load("mnist", (1, 28, 28), part=part)[0] for part in ("train", "test")] == [
+        "train=True",
+        "train=False",
+    ]
