@@ -15,7 +15,8 @@ checkpoints weights and runs on disk, safely           guidelines   the DCGAN's,
 claims      sentences that are checked                 book         running and building the chapters
 conditional networks that know labels, by wrapping     classifiers  judges: does a fake show its label?
 tags        a folder whose tags.csv names colours      conditioning ways of telling the label, compared
-evaluation  a trained generator, measured
+evaluation  a trained generator, measured              published    the tutorials' own models
+table       all of them, measured alike
 """
 
 __version__ = "0.1.0"

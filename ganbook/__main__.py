@@ -279,6 +279,23 @@ def study(name: str, seeds: int, out: Path | None) -> None:
 
 
 @cli.command()
+@click.argument("recipes", nargs=-1)
+@click.option("--seeds", type=COUNT, default=3, show_default=True, help="Seeds 0, 1, 2, … each.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="As for record.")
+@click.option("--runs", type=FOLDER, default="runs", show_default=True, help="Where the runs go.")
+@click.option("--device", default="auto", show_default=True, help="As for train.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+def table(recipes: tuple[str, ...], seeds: int, out: Path | None, **how) -> None:
+    """Train and measure every model for the book's table, or only RECIPES: what is there already is kept."""
+    from ganbook.records import RECORDS
+    from ganbook.table import fill_table
+
+    out = out or RECORDS / "table"
+    fill_table(list(recipes), seeds, out, **how)
+    click.echo(f"the table is in {out}")
+
+
+@cli.command()
 @click.argument("chapters", nargs=-1)
 @click.option(
     "--full", is_flag=True, help="Real data and the sources' budgets: minutes to hours.  [default: quick mode]"

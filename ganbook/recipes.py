@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ganbook import published
 from ganbook.checkpoints import load_network, read_card
 from ganbook.conditional import (
     AuxiliaryDiscriminator,
@@ -22,6 +23,7 @@ from ganbook.dcgan import ConvDiscriminator, ConvGenerator, StemGenerator, Strid
 from ganbook.errors import InputError
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
 from ganbook.objectives import AuxiliaryClassifier, NonSaturating, Smoothing
+from ganbook.published import Probabilities
 from ganbook.records import RECORDS
 
 Pair = tuple[nn.Module, nn.Module]  # G, D
@@ -88,6 +90,7 @@ class Recipe:
         return "num_classes" in inspect.signature(self.networks).parameters
 
 
+ADAM = (0.9, 0.999)  # betas, where nobody chose any
 RECIPES = {
     "mlp": Recipe(mlp, NonSaturating(), data="mnist", epochs=50),
     "dcgan28": Recipe(dcgan28, NonSaturating(), data="mnist", epochs=3),
@@ -102,6 +105,16 @@ RECIPES = {
         epochs=64,
         lr=5e-4,
         average=0.99,
+    ),
+    # The sources' own, with their mistakes and with our budgets: what a reader of theirs would have.
+    "mlp-published": Recipe(published.mlp, Probabilities(), data="mnist", epochs=50, betas=ADAM),
+    "dcgan28-published": Recipe(published.dcgan28, Probabilities(), data="mnist", epochs=3, betas=ADAM),
+    "dcgan64-published": Recipe(published.dcgan, NonSaturating(), data="avatars", epochs=21, batch_size=128),
+    "acgan-published": Recipe(
+        acgan,
+        AuxiliaryClassifier(Smoothing(alpha=0.9, beta=0.1, waver=0.1), on_fakes=True),
+        data="avatars",
+        epochs=64,
     ),
 }
 

@@ -16,7 +16,7 @@ from ganbook.errors import InputError
 from ganbook.mlp import LineGenerator, MLPDiscriminator, MLPGenerator, PointDiscriminator, PointGenerator
 from ganbook.objectives import logits_of
 from ganbook.recipes import RECIPES
-from ganbook.sampling import cycle_labels
+from ganbook.sampling import cycle_labels, generate
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -25,8 +25,9 @@ def test_contracts(recipe):
     G, D = recipe.networks()
     z, y = torch.randn(5, G.latent_dim) * 10, cycle_labels(G, 5)
     assert (y is not None) == recipe.labelled
-    x = G(z, y)
+    x = generate(G, z, y)
     assert x.shape[0] == 5 and x.ndim == 4 and -1 <= x.min() and x.max() <= 1
+    assert G(z, y).shape == x.shape
     d_loss = recipe.objective.d_loss(D, x, x, y)
     assert d_loss.shape == () and recipe.objective.g_loss(D, x, y).shape == ()
     with torch.no_grad():
