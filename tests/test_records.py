@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from ganbook import recipes
-from ganbook.classifiers import label_accuracy, load_classifier
+from ganbook.classifiers import JUDGES, label_accuracy, load_classifier
 from ganbook.data import sha256
 from ganbook.errors import InputError
 from ganbook.objectives import logits_of
 from ganbook.recipes import RECIPES, load_networks, load_pretrained
-from ganbook.recording import ALIKE, CLASSIFIERS, check_alike, summary
+from ganbook.recording import ALIKE, check_alike, summary
 from ganbook.records import RECORDS, read_record, record_table
 from ganbook.runs import NUMBERS
 from ganbook.sampling import ask, cycle_labels, sample
@@ -96,7 +96,7 @@ def test_what_is_asked_of_a_record_is_what_it_draws(name):
     """Again, with other z, what the record says of the independent classifier's verdict."""
     card, (G, _) = read_record(name), load_pretrained(name)
     y, _ = ask(card, 1_000, label=None, even=True, seed=1)
-    shares = label_accuracy(load_classifier(CLASSIFIERS[card["data"]]), sample(G, 1_000, y, seed=1), y)
+    shares = label_accuracy(load_classifier(JUDGES[card["data"]]), sample(G, 1_000, y, seed=1), y)
     for kind, share in zip(card["classes"], shares.tolist(), strict=True):
         assert card["mean"][f"accuracy, {kind}"] >= 0.98 and share >= 0.97
 
