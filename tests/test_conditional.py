@@ -54,6 +54,25 @@ def test_a_generator_too_narrow_for_its_labels_is_refused():
         ConditionalGenerator(StemGenerator(32), (12, 10), 16)
 
 
+def test_labels_enter_more_softly_than_z():
+    """At N(0, 1) G learns the label so early that it never learns z: one picture for each label (LOG.md)."""
+    torch.manual_seed(0)
+    G = ConditionalGenerator(StemGenerator(200), (50,), 100)
+    assert G.embeddings[0].weight.std().item() == pytest.approx(0.3, abs=0.02)
+
+
+@pytest.mark.parametrize("kind", [ProjectionDiscriminator, AuxiliaryDiscriminator])
+def test_new_heads_begin_as_the_dcgan_does_and_answer_in_float32(kind):
+    torch.manual_seed(0)
+    D, x, y = kind(StridedDiscriminator(), (10,)), torch.rand(4, 1, 28, 28), torch.arange(4)
+    for head in (D.real, D.classes):
+        assert head.weight.std().item() == pytest.approx(0.02, abs=0.001)
+    with torch.autocast("cpu", torch.bfloat16):
+        answer = D(x, y)
+    numbers = [answer] if kind is ProjectionDiscriminator else [answer[0], *answer[1]]
+    assert all(number.dtype == torch.float32 for number in numbers)
+
+
 def test_wrong_or_missing_labels_are_named():
     G = ConditionalGenerator(StemGenerator(116), (10,))
     with pytest.raises(InputError, match=r"labels of shape None for networks of 1 label"):

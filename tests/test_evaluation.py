@@ -7,7 +7,7 @@ from torch import nn
 
 from ganbook import datasets, evaluation
 from ganbook.__main__ import cli
-from ganbook.avatars import avatars
+from ganbook.avatars import avatars, draw_avatars
 from ganbook.classifiers import HELD_OUT_SEED
 from ganbook.data import to_float
 from ganbook.errors import InputError
@@ -168,6 +168,13 @@ def test_labels_are_not_needed(small):
     card = {"recipe": "dcgan64", "data": "avatars", "digest": digest(avatars(600, 32))}
     got = evaluate(G, card)
     assert "accuracy" not in got and got["coverage"] < 0.05 and got["copying"] > 1
+
+
+def test_fakes_of_few_kinds_are_precise_and_recall_little():
+    one_hair = torch.stack([torch.full((300,), 3), torch.arange(300) % 10], 1)
+    fake, real = draw_avatars(one_hair, 32, seed=1), avatars(600, 32, 2).images
+    got = compare(classifier_eye("avatars", CPU), real, fake, avatars(600, 32, 3).images)
+    assert got["precision"] > 0.8 and got["recall"] < 0.4 and got["coverage"] < 0.4
 
 
 def test_one_pass_over_features_gives_what_two_give():

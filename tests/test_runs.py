@@ -10,7 +10,7 @@ from PIL import Image
 from ganbook import datasets
 from ganbook.checkpoints import STATE, read_note
 from ganbook.errors import InputError
-from ganbook.recipes import load_networks
+from ganbook.recipes import load_networks, recipe
 from ganbook.runs import Plan, begin, fill, objective_of, pick_device, picture_shape, train, updates
 
 SMALL = Plan(
@@ -309,3 +309,29 @@ def test_pictures_of_a_plan_are_known_before_its_networks_are_built():
     assert picture_shape(fill(SMALL)) == (3, 16, 16)
     assert picture_shape(fill(Plan("cgan"))) == picture_shape(fill(Plan("mlp"))) == (1, 28, 28)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_the_average_takes_in_g_after_its_own_turns_and_its_buffers_too():
+    plan = fill(replace(SMALL, average=0.75, g_every=2))
+    run, (images, _) = begin(plan, CPU), datasets.load("avatars", (3, 16, 16))
+    assert len(list(updates(run, plan, images))) == 8 and run.average.n_averaged == 4
+    averaged, now = (dict(net.named_buffers()) for net in (run.average.module, run.G))
+    means = [name for name in now if name.endswith("running_mean")]
+    assert means and not any(torch.equal(averaged[name], now[name]) for name in means)
+
+
+def test_even_reaches_the_batches(monkeypatch):
+    from ganbook import runs
+
+    orders, real = [], runs.Ordered
+    monkeypatch.setattr(runs, "Ordered", lambda *args, **how: orders.append(real(*args, **how)) or orders[-1])
+    images, _ = datasets.load("avatars", (3, 16, 16))
+    for even in (False, True):
+        plan = fill(replace(SMALL, even=even, steps=1))
+        list(updates(begin(plan, CPU), plan, images))
+    assert [order.even for order in orders] == [False, True]
+
+
+def test_the_recipes_average_is_the_plans_unless_it_says_otherwise():
+    assert fill(Plan("acgan")).average == recipe("acgan").average > 0
+    assert fill(Plan("acgan", average=0.0)).average == 0 == fill(Plan("mlp")).average
