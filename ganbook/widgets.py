@@ -6,14 +6,19 @@ sliders draw it anew; on a page without one, the picture of the start stands sti
 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from functools import cache
 from math import cos, log, pi, sin
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn, trapezoid
 
+from ganbook.avatars import HAIR, avatars, draw_avatars
+from ganbook.classifiers import Classifier, blur, load_classifier
+from ganbook.data import to_float, to_uint8
 from ganbook.divergences import best_logits, jsd, value
 from ganbook.drawings import Layer, describe, draw_explorer
+from ganbook.metrics import copying, density_coverage, frechet_distance, kernel_distance, precision_recall
 from ganbook.objectives import Minimax, NonSaturating
 from ganbook.plots import BLUE, GREEN, GREY, VERMILION, Figure, draw_grid, small_png
 from ganbook.sampling import draw_latents, generate
@@ -238,3 +243,104 @@ def explore_labels(G: nn.Module, classes: Classes) -> None:
     still = small_png(draw_asked(G, classes, [0] * len(classes), 0, 0.0))
     text = f"What G draws for each {' and '.join(classes)}; menus and sliders change it where a kernel runs."
     show_explorer(still, text, lambda: label_controls(G, classes))
+
+
+FACES, REAL = (
+    500,
+    2_000,
+)  # fewer real ones hardly fill the 120 kinds of faces, and their balls reach from kind to kind
+SEEDS = (1_003, 1_001, 1_002)  # of what G draws, of what is held out, of what it was trained on
+BARS = {  # of `measure_spoiled`: where its bar is full
+    "FID, avatars-classifier features": 30.0,
+    "KID, avatars-classifier features": 0.3,
+    "precision": 1.0,
+    "recall": 1.0,
+    "density": 1.2,
+    "coverage": 1.0,
+    "copying": 2.0,
+    "hair as ordered": 1.0,
+    "eyes as ordered": 1.0,
+}
+
+
+@cache
+def spoil_faces(blurs: int, noise: float, dropped: int) -> tuple[Tensor, Tensor]:
+    """Faces (n, 3, 32, 32) in [-1, 1] as a G might draw them, and their labels (n, 2).
+
+    Always the same faces, but for what is wrong: blurred so many times, with noise of this standard deviation
+    (then clipped), and without the last `dropped` hair colours; who had one of these gets one that is left.
+    """
+    faces = avatars(FACES, 32, SEEDS[0])
+    labels = faces.labels.clone()
+    labels[:, 0] %= len(HAIR) - dropped
+    x = to_float(draw_avatars(labels, 32, SEEDS[0]))
+    for _ in range(blurs):
+        x = blur(x)
+    x = x + noise * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    return to_float(to_uint8(x)), labels  # as they would be stored
+
+
+@cache
+def reference() -> tuple[Classifier, Tensor, Tensor]:
+    """The judge of avatars, and its features (n, 128) of held-out faces and of those that G was trained on."""
+    C = load_classifier("avatars")
+    return C, *(features_in_parts(C, to_float(avatars(REAL, 32, seed).images)) for seed in SEEDS[1:])
+
+
+def features_in_parts(C: Classifier, x: Tensor) -> Tensor:
+    """C's features (n, 128) of pictures, a hundred at once: they fit into the cache, which halves the time."""
+    return torch.cat([C.features(part) for part in x.split(100)])
+
+
+@cache
+def measure_spoiled(blurs: int, noise: float, dropped: int) -> dict[str, float]:
+    """What each measure of BARS says of `spoil_faces`."""
+    x, y = spoil_faces(blurs, noise, dropped)
+    C, real, seen = reference()
+    fake = features_in_parts(C, x)
+    logits = [head(fake) for head in C.heads]
+    right = [(said.argmax(1) == asked).float().mean().item() for said, asked in zip(logits, y.T, strict=True)]
+    values = [frechet_distance(real, fake), kernel_distance(real, fake), *precision_recall(real, fake)]
+    values += [*density_coverage(real, fake), copying(fake, seen, real), *right]
+    return dict(zip(BARS, values, strict=True))
+
+
+def draw_spoiled(blurs: int, noise: float, dropped: int) -> Figure:
+    """Twelve of the faces; below, a bar and a number for each measure. A line marks where nothing is wrong."""
+    usual, now = measure_spoiled(0, 0.0, 0), measure_spoiled(blurs, noise, dropped)
+    figure = Figure(figsize=(4.8, 5.2))
+    figure.subplots_adjust(left=0.04, right=0.86, bottom=0.02, top=0.98, hspace=0)
+    strip, bars = figure.subplots(2, 1, height_ratios=(3, 5))
+    draw_grid(strip, spoil_faces(blurs, noise, dropped)[0][:12], 6)
+    for row, (name, full) in enumerate(BARS.items()):
+        length, mark = (min(max(value[name] / full, 0), 1) for value in (now, usual))
+        bars.barh(row, length, 0.32, color=VERMILION)
+        bars.plot([mark, mark], [row - 0.3, row + 0.3], color="black", linewidth=1.5)
+        bars.text(0, row - 0.29, name, fontsize=9)
+        bars.text(1.02, row, f"{now[name]:.3g}".replace("-", "−"), va="center")
+    bars.set(xlim=(0, 1), ylim=(len(BARS) - 0.5, -0.7))
+    bars.axis("off")
+    return figure
+
+
+def measure_sliders() -> "ipywidgets.VBox":
+    """Sliders for blur, noise and hair colours dropped, above the picture that follows them."""
+    look = {"layout": {"width": "auto"}, "style": {"description_width": "9em"}, "continuous_update": False}
+    blurs = ipywidgets.IntSlider(value=0, min=0, max=6, description="times blurred", **look)
+    noise = ipywidgets.FloatSlider(value=0, min=0, max=0.6, step=0.05, description="noise", **look)
+    dropped = ipywidgets.IntSlider(value=0, min=0, max=11, description="hair colours dropped", **look)
+    picture = ipywidgets.Image(format="png")
+
+    def redraw(change=None):
+        picture.value = small_png(draw_spoiled(blurs.value, noise.value, dropped.value))
+
+    for control in (blurs, noise, dropped):
+        control.observe(redraw, "value")
+    redraw()
+    return ipywidgets.VBox([blurs, noise, dropped, picture], layout={"max_width": "480px"})
+
+
+def explore_measures() -> None:
+    """Spoil 500 faces, and watch every measure. Without a kernel: a still picture of one that is spoiled."""
+    text = f"What each measure says of {FACES} faces; sliders spoil them where a kernel runs."
+    show_explorer(small_png(draw_spoiled(1, 0.1, 4)), text, measure_sliders)
