@@ -112,7 +112,7 @@ def test_a_chapter_runs_in_colab_and_torch_stays(colab, wheel, chapter, tmp_path
     question = "import ganbook, torch\nprint(ganbook.__file__)\nprint(torch.__file__)"
     notebook.cells.append(nbformat.v4.new_code_cell(question))
     resources = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, kernel_name="colab", timeout=300, resources=resources).execute()
+    NotebookClient(notebook, kernel_name="colab", timeout=900, resources=resources).execute()
 
     package, torch = notebook.cells[-1].outputs[0]["text"].split()
     assert Path(package).is_relative_to(site) and Path(torch).is_relative_to(there)
