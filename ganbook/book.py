@@ -25,7 +25,7 @@ from ganbook.errors import InputError
 from ganbook.records import CHAPTER_TIMES, RECORDS, processor
 
 BUILD = Path("_build")
-CELL_LIMIT = {True: 300, False: 6 * 3600}  # seconds a cell may take, in quick mode and in full mode
+CELL_LIMIT = {True: 900, False: 6 * 3600}  # seconds a cell may take, in quick mode and in full mode
 TELLING = 0.25  # a chapter's time is written down anew when it has changed by more than this part
 
 
