@@ -182,7 +182,7 @@ def evaluate(model: str, data: str | None, features: str, sets: int, device: str
     else:
         G, card = load_pretrained(model)[0], read_record(model)
     G.to(pick_device(device))
-    found = [measure(G, card, data, features == "inception", seed) for seed in range(sets)]
+    found = measure(G, card, range(sets), data, features == "inception")
     click.echo("\n".join(lines_of(found)))
 
 

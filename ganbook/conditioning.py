@@ -1,7 +1,6 @@
 """Ways of telling a GAN the label, each over several seeds: the table of the chapters on labels."""
 
 import json
-import statistics
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,7 +12,7 @@ from tqdm import tqdm
 
 from ganbook.avatars import avatars
 from ganbook.checkpoints import CARD, write
-from ganbook.classifiers import Classifier, label_accuracy, load_classifier
+from ganbook.classifiers import features_of, label_accuracy, load_classifier
 from ganbook.conditional import (
     AuxiliaryDiscriminator,
     ConditionalGenerator,
@@ -24,9 +23,9 @@ from ganbook.data import ImageSet, digits, to_float
 from ganbook.dcgan import ConvDiscriminator, ConvGenerator, StemGenerator, StridedDiscriminator
 from ganbook.metrics import frechet_distance, spread_within
 from ganbook.objectives import AuxiliaryClassifier, NonSaturating, Smoothing
-from ganbook.records import read_record
+from ganbook.records import mean_and_spread, read_record
 from ganbook.runs import surroundings
-from ganbook.sampling import AT_ONCE, draw_labels, evaluating, sample
+from ganbook.sampling import draw_labels, sample
 from ganbook.training import fit
 
 EMBEDDING, BATCH_SIZE, LR, AVERAGE, FAKES = 16, 32, 1e-3, 0.98, 2_000  # as in the chapters' quick mode
@@ -90,14 +89,8 @@ def judge(G: nn.Module, images: ImageSet, classifier: str, seed: int) -> dict:
     x, real = sample(G, FAKES, y, seed=seed), to_float(images.images)
     accuracy = dict(zip(images.classes, label_accuracy(C, x, y).tolist(), strict=True))
     variety = spread_within(x, y) / spread_within(real, images.labels)
-    distance = frechet_distance(features(C, real), features(C, x))
+    distance = frechet_distance(features_of(C.features, real), features_of(C.features, x))
     return {"accuracy": accuracy, "variety": round(variety, 3), "distance": round(distance, 3)}
-
-
-def features(C: Classifier, x: Tensor) -> Tensor:
-    """What a classifier's last layer reads of pictures: (n, C, H, W) -> (n, F)."""
-    with evaluating(C):
-        return torch.cat([C.features(part) for part in x.split(AT_ONCE)])
 
 
 def record_conditioning(out: Path, seeds: int) -> dict:
@@ -137,7 +130,7 @@ def conditioning_table(data: str):
         columns = [[run["accuracy"][kind] for run in seeds] for kind in kinds]
         columns += [[run[key] for run in seeds] for key in ("variety", "distance")]
         forms = [".2f"] * len(kinds) + [".2f", ".1f"]
-        cells = (cell(values, form) for values, form in zip(columns, forms, strict=True))
+        cells = (mean_and_spread(values, form) for values, form in zip(columns, forms, strict=True))
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return Markdown(
         "\n".join(lines)
@@ -148,7 +141,3 @@ def conditioning_table(data: str):
         f"`{card['command']}` at commit {card['commit']} on {card['date']}, on {card['device']}, "
         f"{card['threads']} thread(s), torch {card['versions']['torch']}."
     )
-
-
-def cell(values: list[float], form: str) -> str:
-    return f"{statistics.mean(values):{form}} ± {statistics.stdev(values):{form}}"

@@ -6,19 +6,26 @@ They are compared with the held-out part of the data, not with what G was traine
 the network in whose features they are taken: one of the package's own classifiers, or Inception.
 """
 
-import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
+from torchmetrics.image.fid import NoTrainInceptionV3
 
-from ganbook.classifiers import JUDGES, label_accuracy, load_classifier, train_classifier
+from ganbook.classifiers import (
+    JUDGES,
+    Classifier,
+    features_of,
+    label_accuracy,
+    load_classifier,
+    train_classifier,
+)
 from ganbook.data import ImageSet, to_float, to_uint8
 from ganbook.datasets import load
 from ganbook.errors import InputError
-from ganbook.metrics import copying, density_coverage, kernel_distance, precision_recall
+from ganbook.metrics import measures_of
+from ganbook.records import mean_and_spread
 from ganbook.runs import digest
 from ganbook.sampling import AT_ONCE, ask, cycle_labels, draw_latents, generate
 
@@ -33,24 +40,28 @@ class Eye(NamedTuple):
     see: Callable[[Tensor], Tensor]  # (B, C, H, W) uint8, on any device -> (B, d), on the network's
 
 
-def evaluate(G: nn.Module, card: dict, data: str | None = None, inception: bool = False, seed: int = 0) -> dict:
-    """What can be said of the G of a card in numbers, with all that they hang on.
+def evaluate(
+    G: nn.Module, card: dict, seeds: Iterable[int], data: str | None = None, inception: bool = False
+) -> list[dict]:
+    """What can be said of the G of a card in numbers, with all that they hang on: for a set of fakes of each seed.
 
     `data` is the folder that G was trained on; the package's own data sets are found by the card. Raises
     InputError where the pictures are not those of the card, or where nobody but Inception can judge them.
     """
-    where = data or card["data"]
-    shape = tuple(generate(G, draw_latents(G, 1), cycle_labels(G, 1)).shape[1:])
-    seen, real = (load(where, shape, labelled="classes" in card, part=part)[0] for part in ("train", "test"))
-    if digest(seen) != card["digest"]:
-        raise InputError(f"{where} holds other pictures than G was trained on: name their folder with --data")
-    device = next(G.parameters()).device
+    where, device = data or card["data"], next(G.parameters()).device
     eye = inception_eye(device) if inception else classifier_eye(card["data"], device)
-    fakes = draw_fakes(G, card, FAKES, seed)
-    found = {"features": eye.name, "seed": seed, "fakes": len(fakes), "held_out": len(real)}
-    found |= compare(eye, real.images, fakes.images, seen.images)
-    if fakes.classes and card["data"] in JUDGES:
-        found |= obedience(JUDGES[card["data"]], fakes, real, seen, seed)
+    shape = tuple(generate(G, draw_latents(G, 1), cycle_labels(G, 1)).shape[1:])
+    train, real = (load(where, shape, labelled="classes" in card, part=part)[0] for part in ("train", "test"))
+    if digest(train) != card["digest"]:
+        raise InputError(f"{where} holds other pictures than G was trained on: name their folder with --data")
+    seen, met = (features_of(eye.see, images.images) for images in (real, train))
+    judge = Judge(JUDGES[card["data"]], real, train) if "classes" in card and card["data"] in JUDGES else None
+    found = []
+    for seed in seeds:
+        fakes = draw_fakes(G, card, FAKES, seed)
+        row = {"features": eye.name, "seed": seed, "fakes": len(fakes), "held_out": len(real)}
+        row |= measures_of(seen, features_of(eye.see, fakes.images), met)
+        found.append(row | (judge.obedience(fakes) if judge else {}))
     return found
 
 
@@ -93,60 +104,32 @@ def inception_eye(device: torch.device) -> Eye:
     return Eye("Inception features", lambda images: net(images.to(device).expand(-1, 3, -1, -1)))
 
 
-def compare(eye: Eye, real: Tensor, fakes: Tensor, seen: Tensor) -> dict:
-    """Every measure that needs no labels, of pictures (n, C, H, W) uint8: held out, drawn, trained on."""
-    x, y, z = (features_of(eye, images) for images in (real, fakes, seen))
-    frechet = FrechetInceptionDistance(AsTheyAre(x.shape[1])).to(x.device)
-    for features, is_real in ((x, True), (y, False)):
-        for part in features.split(AT_ONCE):
-            frechet.update(part, real=is_real)
-    precision, recall = precision_recall(x, y)
-    density, coverage = density_coverage(x, y)
-    return {
-        "distance": frechet.compute().item(),
-        "kernel_distance": kernel_distance(x, y),
-        "precision": precision,
-        "recall": recall,
-        "density": density,
-        "coverage": coverage,
-        "copying": copying(y, z, x),
-    }
+class Judge:
+    """Whether G draws what it is asked for, and whether its pictures teach what real ones teach: by label."""
+
+    def __init__(self, name: str, real: ImageSet, train: ImageSet):
+        self.name, self.real, self.C = name, real, load_classifier(name)
+        first = ImageSet("real", train.images[:FAKES], train.labels[:FAKES])
+        self.score_of_real = self.score(first)
+
+    def obedience(self, fakes: ImageSet) -> dict:
+        """Accuracy: the share of the fakes in which the classifier sees the label asked for. And the score.
+
+        Both beside the score of as many real pictures.
+        """
+        accuracy = self.by_label(self.C, fakes)
+        return {"accuracy": accuracy, "score": self.score(fakes), "score_of_real": self.score_of_real}
+
+    def score(self, lessons: ImageSet) -> dict:
+        """The accuracy on held-out pictures of a new classifier that these taught (Ravuri and Vinyals, 2019)."""
+        return self.by_label(train_classifier(self.name, lessons, LESSONS), self.real)
+
+    def by_label(self, C: Classifier, images: ImageSet) -> dict:
+        shares = label_accuracy(C, to_float(images.images), images.labels).tolist()
+        return dict(zip(self.real.classes, shares, strict=True))
 
 
-class AsTheyAre(nn.Identity):
-    """Tells torchmetrics that what it gets are features already."""
-
-    def __init__(self, num_features: int):
-        super().__init__()
-        self.num_features = num_features
-
-
-@torch.no_grad()
-def features_of(eye: Eye, images: Tensor) -> Tensor:
-    """The features (n, d) of pictures (n, C, H, W) uint8, seen a few at a time."""
-    return torch.cat([eye.see(part) for part in images.split(AT_ONCE)])
-
-
-def obedience(name: str, fakes: ImageSet, real: ImageSet, seen: ImageSet, seed: int) -> dict:
-    """Whether G draws what it is asked for, and whether its pictures teach what real ones teach, for each label.
-
-    Accuracy: the share of the fakes in which the classifier `name` sees the label asked for. Score: the accuracy,
-    on held-out real pictures, of a new classifier that was taught by fakes alone (Ravuri and Vinyals, 2019), with
-    that of one taught for as long by as many real pictures.
-    """
-    as_many = ImageSet("real", seen.images[: len(fakes)], seen.labels[: len(fakes)])
-    pupils = {"score": fakes, "score_of_real": as_many}
-    taught = {key: train_classifier(name, images, LESSONS, seed) for key, images in pupils.items()}
-    shares = {"accuracy": (load_classifier(name), fakes), **{key: (C, real) for key, C in taught.items()}}
-    return {
-        key: dict(
-            zip(real.classes, label_accuracy(C, to_float(images.images), images.labels).tolist(), strict=True)
-        )
-        for key, (C, images) in shares.items()
-    }
-
-
-MEASURES = {  # of `compare`: what each is called
+MEASURES = {  # of `measures_of`: what each is called
     "distance": "FID, {}",
     "kernel_distance": "KID, {}",
     "precision": "precision",
@@ -155,7 +138,7 @@ MEASURES = {  # of `compare`: what each is called
     "coverage": "coverage",
     "copying": "distance to the nearest training picture, held-out ones have 1",
 }
-BY_LABEL = {  # of `obedience`
+BY_LABEL = {  # of `Judge.obedience`
     "accuracy": "accuracy",
     "score": "classification accuracy score",
     "score_of_real": "the same of real pictures",
@@ -170,9 +153,4 @@ def lines_of(found: list[dict]) -> list[str]:
         rows |= {f"{title}, {kind}": [one[key][kind] for one in found] for kind in first.get(key, {})}
     wide = max(map(len, rows))
     sets = f"{len(found)} set(s) of {first['fakes']:,} fakes against {first['held_out']:,} held-out pictures"
-    return [sets, *(f"{title:{wide}}  {mean_and_spread(values)}" for title, values in rows.items())]
-
-
-def mean_and_spread(values: list[float]) -> str:
-    spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.4g}{spread}"
+    return [sets, *(f"{title:{wide}}  {mean_and_spread(values, '.4g')}" for title, values in rows.items())]

@@ -17,7 +17,7 @@ from ganbook.dcgan import PoolingDiscriminator, StemGenerator, StridedDiscrimina
 from ganbook.metrics import frechet_distance, principal_components
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
 from ganbook.objectives import NonSaturating
-from ganbook.records import read_record
+from ganbook.records import mean_and_spread, read_record
 from ganbook.runs import surroundings
 from ganbook.sampling import sample
 from ganbook.training import fit
@@ -142,8 +142,7 @@ def guidelines_table():
     lines = ["| what is changed | distance to the data | CPU-seconds |", "|---|---|---|"]
     for name, runs in card["results"].items():
         distances, seconds = ([run[key] for run in runs] for key in ("distance", "seconds"))
-        spread = f" ± {statistics.stdev(distances):.1f}" if len(runs) > 1 else ""
-        lines.append(f"| {name} | {statistics.mean(distances):.1f}{spread} | {statistics.mean(seconds):.0f} |")
+        lines.append(f"| {name} | {mean_and_spread(distances, '.1f')} | {statistics.mean(seconds):.0f} |")
     return Markdown(
         "\n".join(lines) + f"\n\nFréchet distance in the first {card['components']} principal components of the "
         f"data, {card['fakes']:,} fakes; {card['seeds']} seeds, {card['steps']} steps of {card['batch_size']} on "

@@ -182,6 +182,25 @@ def copying(fake: Tensor, train: Tensor, held_out: Tensor) -> float:
     return (kth_distance(fake, train, 1).median() / usual).item()
 
 
+def measures_of(real: Tensor, fake: Tensor, train: Tensor) -> dict[str, float]:
+    """All of the above that need no labels, by their names.
+
+    Features are (n, d), (m, d) and (l, d): of held-out real pictures, of fakes, and of
+    those that G was trained on.
+    """
+    precision, recall = precision_recall(real, fake)
+    density, coverage = density_coverage(real, fake)
+    return {
+        "distance": frechet_distance(real, fake),
+        "kernel_distance": kernel_distance(real, fake),
+        "precision": precision,
+        "recall": recall,
+        "density": density,
+        "coverage": coverage,
+        "copying": copying(fake, train, real),
+    }
+
+
 def share_inside(x: Tensor, y: Tensor, k: int) -> float:
     """The share of rows of x (n, d) in a ball from a row of y to its k-th neighbour."""
     radii = kth_distance(y, y, k + 1)

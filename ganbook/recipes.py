@@ -106,7 +106,8 @@ RECIPES = {
         lr=5e-4,
         average=0.99,
     ),
-    # The sources' own, with their mistakes and with our budgets: what a reader of theirs would have.
+    # The sources' own, with their mistakes, on our budgets. (For the ACGAN they give no networks: ours, and the
+    # objective as published.)
     "mlp-published": Recipe(published.mlp, Probabilities(), data="mnist", epochs=50, betas=ADAM),
     "dcgan28-published": Recipe(published.dcgan28, Probabilities(), data="mnist", epochs=3, betas=ADAM),
     "dcgan64-published": Recipe(published.dcgan, NonSaturating(), data="avatars", epochs=21, batch_size=128),

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import statistics
 from pathlib import Path
 
 from ganbook.checkpoints import read_card
@@ -48,6 +49,11 @@ def record_table(name: str):
 
 def with_spread(mean: float, sd: float | None, form: str) -> str:
     return f"{mean:{form}}" if sd is None else f"{mean:{form}} ± {sd:{form}}"
+
+
+def mean_and_spread(values: list[float], form: str) -> str:
+    """Mean ± sample standard deviation; a single value has none."""
+    return with_spread(statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None, form)
 
 
 def over_seeds(card: dict) -> str:

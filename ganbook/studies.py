@@ -1,7 +1,6 @@
 """Several objectives trained on the same data, over many seeds: what a table compares, and its record."""
 
 import json
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from ganbook.metrics import mode_coverage
 from ganbook.mlp import PointDiscriminator, PointGenerator
 from ganbook.objectives import Hinge, LeastSquares, Minimax, NonSaturating, Smoothing, Wasserstein
 from ganbook.penalties import R1, R2, GradientPenalty, Penalized, WeightPenaltyOnG
-from ganbook.records import read_record
+from ganbook.records import mean_and_spread, read_record
 from ganbook.runs import surroundings
 from ganbook.sampling import sample
 from ganbook.toys import ring
@@ -106,10 +105,4 @@ def family_table(results: dict) -> str:
 
 
 def summarise(modes: list[int], quality: list[float]) -> str:
-    """Mean ± standard deviation over the seeds; a single seed has no deviation."""
-
-    def spread(numbers: list[float], form: str) -> str:
-        deviation = f" ± {statistics.stdev(numbers):{form}}" if len(numbers) > 1 else ""
-        return f"{statistics.mean(numbers):{form}}{deviation}"
-
-    return f"{spread(modes, '.1f')} modes, {spread(quality, '.2f')}"
+    return f"{mean_and_spread(modes, '.1f')} modes, {mean_and_spread(quality, '.2f')}"

@@ -8,10 +8,10 @@ from ganbook.checkpoints import CARD, read_card, write
 from ganbook.errors import InputError
 from ganbook.evaluation import evaluate
 from ganbook.recipes import RECIPES, load_networks, recipe
-from ganbook.records import read_record
+from ganbook.records import mean_and_spread, read_record
 from ganbook.runs import Plan, pick_device, train
 
-EPOCHS = {"mnist": 5, "avatars": 21}  # the budget: every row of a data set sees as many pictures
+EPOCHS = {"mnist": 5, "avatars": 10}  # the budget: every row of a data set sees as many pictures
 KEPT = (  # of a run's card
     "data",
     "steps",
@@ -42,9 +42,13 @@ def fill_table(names: list[str], seeds: int, out: Path, runs: Path, device: str 
     for name in names or RECIPES:
         recipe(name)
     out.mkdir(parents=True, exist_ok=True)
+    card = read_card(out) if (out / CARD).exists() else {"epochs": EPOCHS, "rows": {}}
+    if card["epochs"] != EPOCHS:
+        raise InputError(
+            f"the table in {out} is of another budget, {card['epochs']} epochs, not {EPOCHS}: delete it"
+        )
     for seed in range(seeds):
         for name in names or RECIPES:
-            card = read_card(out) if (out / CARD).exists() else {"epochs": EPOCHS, "rows": {}}
             if str(seed) not in card["rows"].get(name, {}):
                 found = train_and_measure(name, seed, runs / f"{name}-seed{seed}", device, precision)
                 card["rows"].setdefault(name, {})[str(seed)] = found
@@ -58,7 +62,7 @@ def train_and_measure(name: str, seed: int, folder: Path, device: str, precision
         train(folder, plan, resume=folder, device=device)
     card, (G, D) = read_card(folder), load_networks(folder)
     sizes = {f"parameters_{key}": sum(p.numel() for p in net.parameters()) for key, net in (("G", G), ("D", D))}
-    return {key: card[key] for key in KEPT} | sizes | evaluate(G.to(pick_device(device)), card, seed=seed)
+    return {key: card[key] for key in KEPT} | sizes | evaluate(G.to(pick_device(device)), card, [seed])[0]
 
 
 def model_table(data: str):
@@ -86,13 +90,7 @@ def cells(name: str, runs: list[dict], kinds: list[str]) -> list[str]:
     """One line of the table."""
     millions = (runs[0]["parameters_G"] + runs[0]["parameters_D"]) / 1e6
     minutes = statistics.mean(run["cpu_minutes"] for run in runs)
-    measured = [over_seeds([run[key] for run in runs], form) for key, form in COLUMNS.items()]
-    asked = [over_seeds([run["accuracy"][kind] for run in runs if "accuracy" in run], ".3f") for kind in kinds]
+    measured = [mean_and_spread([run[key] for run in runs], form) for key, form in COLUMNS.items()]
+    shares = [[run["accuracy"][kind] for run in runs if "accuracy" in run] for kind in kinds]
+    asked = [mean_and_spread(values, ".3f") if values else "" for values in shares]
     return [f"`{name}`", str(len(runs)), f"{millions:.2f} M", f"{minutes:.1f}", *measured, *asked]
-
-
-def over_seeds(values: list[float], form: str) -> str:
-    if not values:
-        return ""
-    spread = f" ± {statistics.stdev(values):{form}}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):{form}}{spread}"

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn, trapezoid
 
 from ganbook.avatars import HAIR, avatars, draw_avatars
-from ganbook.classifiers import Classifier, blur, load_classifier
+from ganbook.classifiers import Classifier, blur, features_of, load_classifier
 from ganbook.data import to_float, to_uint8
 from ganbook.divergences import best_logits, jsd, value
 from ganbook.drawings import Layer, describe, draw_explorer
-from ganbook.metrics import copying, density_coverage, frechet_distance, kernel_distance, precision_recall
+from ganbook.metrics import measures_of
 from ganbook.objectives import Minimax, NonSaturating
 from ganbook.plots import BLUE, GREEN, GREY, VERMILION, Figure, draw_grid, small_png
 from ganbook.sampling import draw_latents, generate
@@ -245,10 +245,8 @@ def explore_labels(G: nn.Module, classes: Classes) -> None:
     show_explorer(still, text, lambda: label_controls(G, classes))
 
 
-FACES, REAL = (
-    500,
-    2_000,
-)  # fewer real ones hardly fill the 120 kinds of faces, and their balls reach from kind to kind
+FACES = 500
+REAL = 2_000  # fewer hardly fill the 120 kinds of faces, and their balls reach from kind to kind
 SEEDS = (1_003, 1_001, 1_002)  # of what G draws, of what is held out, of what it was trained on
 BARS = {  # of `measure_spoiled`: where its bar is full
     "FID, avatars-classifier features": 30.0,
@@ -284,12 +282,7 @@ def spoil_faces(blurs: int, noise: float, dropped: int) -> tuple[Tensor, Tensor]
 def reference() -> tuple[Classifier, Tensor, Tensor]:
     """The judge of avatars, and its features (n, 128) of held-out faces and of those that G was trained on."""
     C = load_classifier("avatars")
-    return C, *(features_in_parts(C, to_float(avatars(REAL, 32, seed).images)) for seed in SEEDS[1:])
-
-
-def features_in_parts(C: Classifier, x: Tensor) -> Tensor:
-    """C's features (n, 128) of pictures, a hundred at once: they fit into the cache, which halves the time."""
-    return torch.cat([C.features(part) for part in x.split(100)])
+    return C, *(features_of(C.features, to_float(avatars(REAL, 32, seed).images)) for seed in SEEDS[1:])
 
 
 @cache
@@ -297,12 +290,10 @@ def measure_spoiled(blurs: int, noise: float, dropped: int) -> dict[str, float]:
     """What each measure of BARS says of `spoil_faces`."""
     x, y = spoil_faces(blurs, noise, dropped)
     C, real, seen = reference()
-    fake = features_in_parts(C, x)
+    fake = features_of(C.features, x)
     logits = [head(fake) for head in C.heads]
     right = [(said.argmax(1) == asked).float().mean().item() for said, asked in zip(logits, y.T, strict=True)]
-    values = [frechet_distance(real, fake), kernel_distance(real, fake), *precision_recall(real, fake)]
-    values += [*density_coverage(real, fake), copying(fake, seen, real), *right]
-    return dict(zip(BARS, values, strict=True))
+    return dict(zip(BARS, [*measures_of(real, fake, seen).values(), *right], strict=True))
 
 
 def draw_spoiled(blurs: int, noise: float, dropped: int) -> Figure:

@@ -14,7 +14,6 @@ from ganbook.errors import InputError
 from ganbook.evaluation import (
     as_bytes,
     classifier_eye,
-    compare,
     draw_fakes,
     evaluate,
     features_of,
@@ -44,6 +43,16 @@ class Draws(nn.Module):
         return to_float(self.images.images[torch.stack(rows)])
 
 
+class Silent:
+    """A judge that says nothing, in no time."""
+
+    def __init__(self, *args):
+        pass
+
+    def obedience(self, fakes):
+        return {}
+
+
 @pytest.fixture(scope="module")
 def small():
     """Everything at 32 pixels and in hundreds."""
@@ -66,10 +75,10 @@ def found(card):
     train, new = avatars(600, 32), avatars(1_800, 32, seed=5)
     wrong = avatars(1_800, 32, seed=5)
     wrong = type(wrong)("wrong", wrong.images, (wrong.labels + 1) % torch.tensor([12, 10]), wrong.classes)
-    seen = {name: evaluate(Draws(images), card) for name, images in dict(new=new, wrong=wrong).items()}
+    seen = {name: evaluate(Draws(images), card, [0])[0] for name, images in dict(new=new, wrong=wrong).items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation, "obedience", lambda *args: {})  # copies obey
-        return seen | {"copies": evaluate(Draws(train), card)}
+        patch.setattr(evaluation, "Judge", Silent)  # copies obey
+        return seen | {"copies": evaluate(Draws(train), card, [0])[0]}
 
 
 def test_a_perfect_generator(found):
@@ -100,9 +109,10 @@ def test_the_reference_is_the_held_out_part(card, monkeypatch):
     """The numbers are those of metrics, on all held-out pictures and all fakes."""
     G = Draws(avatars(1_800, 32, seed=5))
     eye, real = classifier_eye("avatars", CPU), avatars(600, 32, HELD_OUT_SEED)
-    x, y = features_of(eye, real.images), features_of(eye, draw_fakes(G, card, 600, 3).images)
-    monkeypatch.setattr(evaluation, "obedience", lambda *args: {})
-    got = evaluate(G, card, seed=3)
+    x, y = features_of(eye.see, real.images), features_of(eye.see, draw_fakes(G, card, 600, 3).images)
+    monkeypatch.setattr(evaluation, "Judge", Silent)
+    got, other = evaluate(G, card, [3, 4])
+    assert (got["seed"], other["seed"]) == (3, 4) and got["distance"] != other["distance"]
     assert got["distance"] == pytest.approx(frechet_distance(x, y), rel=1e-6)
     assert got["kernel_distance"] == kernel_distance(x, y)
 
@@ -124,7 +134,7 @@ def test_fakes_are_drawn_in_eval_mode_by_seed_in_parts_as_bytes(card, monkeypatc
 def test_what_cannot_be_measured_is_refused(card, monkeypatch):
     G = Draws(avatars(1_200, 32))
     with pytest.raises(InputError, match="avatars holds other pictures than G was trained on: .*--data"):
-        evaluate(G, card | {"digest": "another"})
+        evaluate(G, card | {"digest": "another"}, [0])
     with pytest.raises(InputError, match="no classifier for the pictures of 'holiday': take --features inception"):
         classifier_eye("holiday", CPU)
     for bad in (2.0, -1.1, float("nan"), float("inf")):
@@ -166,26 +176,29 @@ def test_labels_are_not_needed(small):
     torch.manual_seed(0)
     G, _ = build("dcgan64", {"image_size": 32, "width_g": 4})
     card = {"recipe": "dcgan64", "data": "avatars", "digest": digest(avatars(600, 32))}
-    got = evaluate(G, card)
+    (got,) = evaluate(G, card, [0])
     assert "accuracy" not in got and got["coverage"] < 0.05 and got["copying"] > 1
 
 
-def test_fakes_of_few_kinds_are_precise_and_recall_little():
-    one_hair = torch.stack([torch.full((300,), 3), torch.arange(300) % 10], 1)
-    fake, real = draw_avatars(one_hair, 32, seed=1), avatars(600, 32, 2).images
-    got = compare(classifier_eye("avatars", CPU), real, fake, avatars(600, 32, 3).images)
+def test_fakes_of_few_kinds_are_precise_and_recall_little(card, monkeypatch):
+    few = avatars(1_800, 32, seed=5)
+    few = type(few)("blue", draw_avatars(blue(few.labels), 32, seed=6), few.labels, few.classes)
+    monkeypatch.setattr(evaluation, "Judge", Silent)
+    (got,) = evaluate(Draws(few), card, [0])
     assert got["precision"] > 0.8 and got["recall"] < 0.4 and got["coverage"] < 0.4
 
 
-def test_one_pass_over_features_gives_what_two_give():
-    """torchmetrics adds up part by part what ours takes at once."""
-    eye = classifier_eye("avatars", CPU)
-    real, fake, seen = (avatars(600, 32, seed).images for seed in (1, 2, 3))
-    got = compare(eye, real, fake, seen)
-    assert got["distance"] == pytest.approx(
-        frechet_distance(*(features_of(eye, x) for x in (real, fake))), rel=1e-6
-    )
-    assert set(got) == set(evaluation.MEASURES)
+def blue(labels):
+    """All hair blue."""
+    return torch.stack([torch.full((len(labels),), 3), labels[:, 1]], 1)
+
+
+def test_a_pupil_of_real_pictures_is_taught_once(card, monkeypatch):
+    taught, real = [], evaluation.train_classifier
+    monkeypatch.setattr(evaluation, "LESSONS", 1)
+    monkeypatch.setattr(evaluation, "train_classifier", lambda *args: taught.append(args[1].name) or real(*args))
+    evaluate(Draws(avatars(1_800, 32, seed=5)), card, [0, 1])
+    assert taught == ["real", "fakes", "fakes"]
 
 
 def test_the_command_measures_a_trained_folder(small, tmp_path, monkeypatch):

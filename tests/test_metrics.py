@@ -18,6 +18,7 @@ from ganbook.metrics import (
     frechet_at_infinity,
     frechet_distance,
     kernel_distance,
+    measures_of,
     mode_coverage,
     over_parts,
     precision_recall,
@@ -401,6 +402,19 @@ def test_balls_need_more_rows_than_neighbours():
         density_coverage(x, x[:5])
     with pytest.raises(InputError, match="give 4 rows or more"):
         precision_recall(x[:3], x)
+
+
+def test_every_measure_has_its_own_pictures():
+    """Held-out, fakes and training set each stand where the measure wants them."""
+    real, fake, train = normal(300, 4, 1), 2 * normal(300, 4, 2), normal(200, 4, 3)
+    assert measures_of(real, fake, train) == {
+        "distance": frechet_distance(real, fake),
+        "kernel_distance": kernel_distance(real, fake),
+        **dict(zip(("precision", "recall"), precision_recall(real, fake), strict=True)),
+        **dict(zip(("density", "coverage"), density_coverage(real, fake), strict=True)),
+        "copying": copying(fake, train, real),
+    }
+    assert measures_of(real, train, train)["copying"] == 0
 
 
 def test_principal_components_keep_what_varies_most():

@@ -32,11 +32,11 @@ def measured(monkeypatch):
     """The runs that are measured, in order; the third is where somebody stops the command."""
     done, real = [], table.evaluate
 
-    def evaluate(G, card, seed):
-        done.append((card["recipe"], seed))
+    def evaluate(G, card, seeds):
+        done.append((card["recipe"], *seeds))
         if len(done) == 3:
             raise KeyboardInterrupt
-        return real(G, card, seed=seed)
+        return real(G, card, seeds)
 
     monkeypatch.setattr(table, "evaluate", evaluate)
     return done
@@ -51,6 +51,10 @@ def test_it_is_filled_run_by_run_and_goes_on_where_it_was_cut(small, tmp_path, m
     fill_table(names, 2, out, runs, "cpu")
     assert measured == [("dcgan64", 0), ("acgan", 0), ("dcgan64", 1), ("dcgan64", 1), ("acgan", 1)]
     rows = json.loads((out / "card.json").read_text())["rows"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "EPOCHS", {"avatars": 2})
+        with pytest.raises(InputError, match="of another budget, {'avatars': 1} epochs, not {'avatars': 2}"):
+            fill_table(names, 2, out, runs, "cpu")
     assert all(rows[name]["0"] == kept[name]["0"] and set(rows[name]) == {"0", "1"} for name in names)
 
 
