@@ -1,7 +1,17 @@
 """What several test files need."""
 
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
 import pytest
 import torch
+
+TOP = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -11,3 +21,80 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Path:
+    """The book as HTML, from the stored outputs of its chapters."""
+    source = tmp_path_factory.mktemp("site")
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(TOP / name, source)
+    shutil.copytree(TOP / "book", source / "book")
+    weights = shutil.ignore_patterns("*.safetensors")
+    shutil.copytree(TOP / "ganbook" / "records", source / "ganbook" / "records", ignore=weights)
+    jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    command = [*jupyter_book, "build", str(source), "--all", "-W", "--keep-going", "-n"]
+    built = subprocess.run(command, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout[-3_000:] + built.stderr[-3_000:]
+    return source / "_build" / "html"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="session")
+def address(site):
+    """Where a plain static server has the site: http://127.0.0.1:PORT."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+# Not for the session: while Playwright runs, nothing else in this process can have an event loop.
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless Chromium, the one that the system has."""
+    where = shutil.which("chromium") or shutil.which("google-chrome")
+    if not where:
+        pytest.skip("there is no Chromium here: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=where, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """visit("book/intro.html", **how) opens a page of the site; how: as for Playwright's new_context.
+
+    Every other host is refused. The test fails if a page asked for one, if a request failed, or if the console
+    showed an error.
+    """
+    wrong, contexts = [], []
+
+    def refuse(route):
+        wrong.append(f"asked for {route.request.url}")
+        route.abort()
+
+    def open_page(path: str, **how):
+        context = chromium.new_context(**{"viewport": {"width": 1_440, "height": 900}, **how})
+        contexts.append(context)
+        context.route(lambda url: url.startswith("http") and not url.startswith(address), refuse)
+        page = context.new_page()
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
+        page.on("response", lambda r: wrong.append(f"{r.status}: {r.url}") if r.status >= 400 else None)
+        page.goto(f"{address}/{path}")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not wrong, wrong
