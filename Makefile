@@ -4,11 +4,12 @@ BIN := .venv/bin
 # Threads that wait for each other sleep instead of spinning: on a busy machine a training step is then 5 times as fast (LOG.md).
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help book test check format full outputs lock vendor clean
+.PHONY: help book test soak check format full outputs lock vendor clean
 
 help:
 	@echo "make book     run all chapters in quick mode and build the site (_build/html/index.html)"
 	@echo "make test     unit tests, then every page against its stored outputs"
+	@echo "make soak     the long tests: runs killed many times, many thousand bad inputs (an hour)"
 	@echo "make check    lint and format check; changes nothing"
 	@echo "make format   format the code"
 	@echo "make full     run all chapters in full mode (a GPU, or hours) into _build/full"
@@ -31,6 +32,9 @@ book: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest tests
 	$(BIN)/python -m pytest --nbval book/
+
+soak: .venv/installed
+	$(BIN)/python -m pytest tests -m soak
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -1,5 +1,7 @@
 """The `ganbook` command."""
 
+import math
+import signal
 import sys
 from pathlib import Path
 
@@ -14,17 +16,36 @@ def cli() -> None:
     """Train and sample the GANs of the book, and run its chapters."""
 
 
+class Number(click.FloatRange):
+    """A range without infinity and NaN, which click lets through."""
+
+    def convert(self, value, param, ctx):
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
 COUNT, RATE, FILE = (
-    click.IntRange(min=1),
-    click.FloatRange(min=0, min_open=True),
+    click.IntRange(1, 2**40 - 1),
+    Number(min=0, min_open=True),
     click.Path(exists=True, dir_okay=False),
 )
+PICTURES, DRAWN = click.IntRange(1, 10_000), click.IntRange(1, 1_000_000)  # that fit into memory
+ANY_SEED = click.IntRange(0, 2**63 - 1)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 PNG = click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="PNG file to write."
 )
 SEED = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same pictures."
+    "--seed", type=ANY_SEED, default=0, show_default=True, help="The same seed, the same pictures."
+)
+PRECISION = click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    default="auto",
+    show_default=True,
+    help="auto: bf16 where a short trial shows it faster.",
 )
 NETWORKS = ("image_size", "latent_dim", "width_g", "width_d")  # options of `train` that the networks are built by
 
@@ -46,12 +67,12 @@ NETWORKS = ("image_size", "latent_dim", "width_g", "width_d")  # options of `tra
 @click.option("--width-d", type=COUNT, help="Channels of D's first layer; deeper ones have multiples.")
 @click.option("--lr-g", type=RATE, help="Step size of G's Adam.")
 @click.option("--lr-d", type=RATE, help="Step size of D's Adam.")
-@click.option("--beta1", type=click.FloatRange(0, 1, max_open=True), help="Adam's memory of gradients.")
+@click.option("--beta1", type=Number(0, 1, max_open=True), help="Adam's memory of gradients.")
 @click.option("--g-every", type=COUNT, default=1, show_default=True, help="G moves in each N-th step.")
 @click.option("--d-every", type=COUNT, default=1, show_default=True, help="D moves in each N-th step.")
 @click.option(
     "--average",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=Number(0, 1, max_open=True),
     help="Keep the running average of G with this decay; 0: G as it stands.",
 )
 @click.option("--even", is_flag=True, help="Draw each combination of labels as often as any other that occurs.")
@@ -70,11 +91,11 @@ NETWORKS = ("image_size", "latent_dim", "width_g", "width_d")  # options of `tra
 @click.option("--resume", type=FOLDER, help="Go on with the run in this folder, which may be --out itself.")
 @click.option("--tensorboard", is_flag=True, help="Log losses and pictures to OUT/tensorboard.")
 @click.option(
-    "--workers", type=click.IntRange(min=0), default=0, help="Processes that read a folder.  [default: none]"
+    "--workers", type=click.IntRange(0, 256), default=0, help="Processes that read a folder.  [default: none]"
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of networks, order, z.")
+@click.option("--seed", type=ANY_SEED, default=0, show_default=True, help="Of networks, order, z.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps; auto takes a GPU.")
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@PRECISION
 def train(recipe: str, out: Path, **asked) -> None:
     """Train RECIPE (mlp, dcgan28, dcgan64, dcgan96, cgan, cgan-planes, acgan) into a folder.
 
@@ -103,12 +124,10 @@ def train(recipe: str, out: Path, **asked) -> None:
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--n", type=COUNT, default=64, show_default=True, help="How many pictures.")
-@click.option("--best-of", type=COUNT, help="Draw this many, and keep the n that D rates most real.")
-@click.option("--mean", type=float, default=0.0, show_default=True, help="Of the normal distribution of z.")
-@click.option(
-    "--std", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Its standard deviation."
-)
+@click.option("--n", type=PICTURES, default=64, show_default=True, help="How many pictures.")
+@click.option("--best-of", type=DRAWN, help="Draw this many, and keep the n that D rates most real.")
+@click.option("--mean", type=Number(), default=0.0, show_default=True, help="Of the normal distribution of z.")
+@click.option("--std", type=Number(min=0), default=1.0, show_default=True, help="Its standard deviation.")
 @click.option(
     "--label", help='What to show: 7, or "blue hair, red eyes".  [default: labels as often as in the data]'
 )
@@ -173,9 +192,9 @@ def evaluate(model: str, data: str | None, features: str, sets: int, device: str
     from ganbook.checkpoints import read_card
     from ganbook.evaluation import evaluate as measure
     from ganbook.evaluation import lines_of
+    from ganbook.machine import pick_device
     from ganbook.recipes import load_networks, load_pretrained
     from ganbook.records import read_record
-    from ganbook.runs import pick_device
 
     if Path(model).is_dir():
         G, card = load_networks(Path(model))[0], read_card(Path(model))
@@ -194,9 +213,7 @@ def check_png(out: Path) -> None:
 @cli.command()
 @click.argument("src", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("dst", type=FOLDER)
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed, the same split."
-)
+@click.option("--seed", type=ANY_SEED, default=0, show_default=True, help="The same seed, the same split.")
 def split(src: Path, dst: Path, seed: int) -> None:
     """Copy the pictures of SRC to DST/train (80 %), DST/valid (10 %) and DST/test (10 %)."""
     from ganbook.folders import split_folder
@@ -211,7 +228,7 @@ def split(src: Path, dst: Path, seed: int) -> None:
 @click.argument("recipe")
 @click.option(
     "--seeds",
-    type=click.IntRange(min=1),
+    type=COUNT,
     default=3,
     show_default=True,
     help="How many full runs, seeds 0, 1, 2, …",
@@ -229,7 +246,7 @@ def split(src: Path, dst: Path, seed: int) -> None:
     help="Where the runs go.",
 )
 @click.option("--device", default="auto", show_default=True, help="As for train.")
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@PRECISION
 def record(recipe: str, seeds: int, out: Path | None, runs: Path, device: str, precision: str) -> None:
     """Make the book's record of RECIPE: full runs over several seeds."""
     from ganbook.recording import record as make
@@ -242,14 +259,14 @@ def record(recipe: str, seeds: int, out: Path | None, runs: Path, device: str, p
 
 @cli.command()
 @click.argument("name", type=click.Choice(["digits", "avatars"]))
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=ANY_SEED, default=0, show_default=True)
 def classifier(name: str, seed: int) -> None:
     """Train the book's classifier of digits (MNIST is needed) or avatars, and record it with its accuracies."""
     import torch
 
     from ganbook.classifiers import record_classifier
+    from ganbook.machine import surroundings
     from ganbook.records import RECORDS
-    from ganbook.runs import surroundings
 
     torch.set_num_threads(1)  # small layers: two threads are slower, and would give other weights
     out = RECORDS / f"classifier-{name}"
@@ -259,7 +276,7 @@ def classifier(name: str, seed: int) -> None:
 
 @cli.command()
 @click.argument("name", type=click.Choice(["ring", "guidelines", "conditioning"]))
-@click.option("--seeds", type=click.IntRange(min=1), default=20, show_default=True, help="Seeds 0, 1, 2, … each.")
+@click.option("--seeds", type=COUNT, default=20, show_default=True, help="Seeds 0, 1, 2, … each.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="As for record.")
 def study(name: str, seeds: int, out: Path | None) -> None:
     """Make the book's record of the study NAME.
@@ -284,7 +301,7 @@ def study(name: str, seeds: int, out: Path | None) -> None:
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="As for record.")
 @click.option("--runs", type=FOLDER, default="runs", show_default=True, help="Where the runs go.")
 @click.option("--device", default="auto", show_default=True, help="As for train.")
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@PRECISION
 def table(recipes: tuple[str, ...], seeds: int, out: Path | None, **how) -> None:
     """Train and measure every model for the book's table, or only RECIPES: what is there already is kept."""
     from ganbook.records import RECORDS
@@ -296,11 +313,29 @@ def table(recipes: tuple[str, ...], seeds: int, out: Path | None, **how) -> None
 
 
 @cli.command()
+@click.argument("recipe")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="JS file to write.")
+@click.option(
+    "--precision",
+    type=click.Choice(["int8", "half"]),
+    default="int8",
+    show_default=True,
+    help="Of the weights: a byte each, or two.",
+)
+def export(recipe: str, out: Path, precision: str) -> None:
+    """Write the committed generator of RECIPE as a script that the book's live pages run."""
+    from ganbook.export import export as write_script
+
+    size = write_script(recipe, out, precision)
+    click.echo(f"the generator of {recipe}, {size / 1e6:.1f} MB, is in {out}")
+
+
+@cli.command()
 @click.argument("chapters", nargs=-1)
 @click.option(
     "--full", is_flag=True, help="Real data and the sources' budgets: minutes to hours.  [default: quick mode]"
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
 def run(chapters: tuple[str, ...], full: bool, seed: int) -> None:
     """Run CHAPTERS (such as 03, or 03-the-first-gan; all where none is named) into _build/quick or _build/full."""
     from ganbook.book import format_report, run_chapters
@@ -329,6 +364,7 @@ def site() -> None:
 
 def main() -> None:
     """Run the command. What the user can mend is one line on stderr and exit code 2."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a request to end, as Ctrl-C is
     try:
         sys.exit(cli(standalone_mode=False, prog_name="ganbook"))
     except (InputError, click.ClickException) as error:
@@ -336,8 +372,12 @@ def main() -> None:
         hint = "" if isinstance(error, InputError) else " (see ganbook --help)"
         click.echo(f"ganbook: {message}{hint}", err=True)
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("ganbook: interrupted", err=True)
+    except OSError as error:  # a full disk, no permission to write
+        click.echo(f"ganbook: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt) as stop:  # click raises the one from the other
+        said = str(stop.__cause__ or stop)
+        click.echo(f"ganbook: {said or 'interrupted'}", err=True)
         sys.exit(130)
 
 

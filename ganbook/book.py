@@ -4,10 +4,10 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -16,16 +16,19 @@ from pathlib import Path
 import nbformat
 import papermill
 import yaml
+from jupyter_client.kernelspec import NoSuchKernel
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from ganbook.checkpoints import write
+from ganbook.checkpoints import locked, write
 from ganbook.errors import InputError
-from ganbook.records import CHAPTER_TIMES, RECORDS, processor
+from ganbook.machine import processor
+from ganbook.records import CHAPTER_TIMES, RECORDS
 
 BUILD = Path("_build")
 CELL_LIMIT = {True: 900, False: 6 * 3600}  # seconds a cell may take, in quick mode and in full mode
+CHAPTER_LIMIT = {True: 1800, False: 24 * 3600}  # and a chapter, should its kernel not even heed that
 TELLING = 0.25  # a chapter's time is written down anew when it has changed by more than this part
 
 
@@ -67,13 +70,20 @@ def run_chapters(names: tuple[str, ...] = (), quick: bool = True, seed: int = 0)
     Returns one row a chapter and writes the rows to report.json there. A chapter that fails is a row with an
     error; its notebook is kept as far as it came.
     """
-    folder = BUILD / ("quick" if quick else "full")
-    rows = []
-    for name, source in choose(names).items():
-        print(f"{name} ({folder.name} mode)", flush=True)
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:  # so that memory is its own
-            row = process.submit(run_chapter, source, folder / source, quick, seed).result()
-        rows.append({"chapter": name, **row})
+    folder, rows, chosen = BUILD / ("quick" if quick else "full"), [], choose(names)
+    with locked(folder):  # two runs side by side would mix their notebooks
+        for name, source in chosen.items():
+            print(f"{name} ({folder.name} mode)", flush=True)
+            try:
+                rows.append({"chapter": name, **run_apart(source, folder / source, quick, seed)})
+            except KeyboardInterrupt:
+                done = f"{len(rows)} of {len(chosen)} chapters are done, and in {folder}"
+                raise KeyboardInterrupt(f"interrupted in {name}: {done}") from None
+            write_report(folder, rows, seed)
+    return rows
+
+
+def write_report(folder: Path, rows: list[dict], seed: int) -> None:
     report = {
         "mode": folder.name,
         "seed": seed,
@@ -85,15 +95,48 @@ def run_chapters(names: tuple[str, ...] = (), quick: bool = True, seed: int = 0)
         },
         "chapters": rows,
     }
-    write(folder / "report.json", json.dumps(report, indent=1).encode())
-    return rows
+    try:
+        write(folder / "report.json", json.dumps(report, indent=1).encode())
+    except OSError as error:  # the rows are still printed
+        print(f"{folder / 'report.json'} cannot be written ({error.strerror})", flush=True)
+
+
+def run_apart(source: Path, target: Path, quick: bool, seed: int) -> dict:
+    """`run_chapter` in a process of its own: its memory is its own, and it can be ended."""
+    context, started = get_context("spawn"), time.perf_counter()
+    receive, send = context.Pipe(duplex=False)
+    process = context.Process(target=send_row, args=(send, source, target, quick, seed))
+    process.start()
+    send.close()  # here: what is read ends when the process does
+    try:
+        if receive.poll(CHAPTER_LIMIT[quick]):
+            return receive.recv()
+        error = f"{cell_of(target)}it hung, and was ended after {CHAPTER_LIMIT[quick]:,} seconds"
+    except EOFError:
+        error = f"{cell_of(target)}the process that ran it died (memory?)"
+    finally:
+        process.terminate()
+        process.join(10)
+        process.kill()
+        process.join()
+    return row_of(target, started, error)
+
+
+def send_row(send, *how) -> None:
+    """What the process does. Asked to end, it takes its kernel with it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        send.send(run_chapter(*how))
+    except KeyboardInterrupt:
+        pass
 
 
 def run_chapter(source: Path, target: Path, quick: bool, seed: int) -> dict:
     """Execute one chapter. Returns seconds, peak memory of its kernel in MB, claims passed, error or None."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     started, error = time.perf_counter(), None
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)  # what an earlier run left is not taken for this one's
         papermill.execute_notebook(
             source,
             target,
@@ -104,8 +147,18 @@ def run_chapter(source: Path, target: Path, quick: bool, seed: int) -> dict:
         )
     except PapermillExecutionError as failure:
         error = f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
+    except NoSuchKernel:
+        error = "Jupyter has no kernel python3: python -m ipykernel install --sys-prefix"
     except Exception as failure:  # a dead kernel, a full disk: this chapter's row says so, the others still run
-        error = (f"{type(failure).__name__}: {failure}").splitlines()[0]
+        error = cell_of(target) + f"{type(failure).__name__}: {failure}".splitlines()[0]
+        note_end(target)
+    except KeyboardInterrupt:
+        note_end(target)
+        raise
+    return row_of(target, started, error)
+
+
+def row_of(target: Path, started: float, error: str | None) -> dict:
     return {
         "seconds": round(time.perf_counter() - started, 1),
         "peak_mb": peak_memory_of_children(),
@@ -113,6 +166,37 @@ def run_chapter(source: Path, target: Path, quick: bool, seed: int) -> dict:
         "error": error,
         "notebook": str(target),
     }
+
+
+def cell_of(target: Path) -> str:
+    """Which code cell a chapter was in when it stopped, for a message: the last one that began, counted from 1."""
+    try:
+        cells = code_of(nbformat.read(target, as_version=4))
+    except (OSError, ValueError):
+        return ""
+    begun = [i for i, cell in enumerate(cells, 1) if cell.metadata.get("papermill", {}).get("start_time")]
+    return f"cell {begun[-1]}: " if begun else ""
+
+
+def code_of(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def note_end(target: Path) -> None:
+    """Papermill calls a cell complete that was interrupted: what stopped is not to pass for whole."""
+    try:
+        notebook = nbformat.read(target, as_version=4)
+        notebook.metadata.setdefault("papermill", {})["exception"] = True
+        nbformat.write(notebook, target)
+    except (OSError, ValueError):  # then there is no notebook at all
+        pass
+
+
+def is_whole(notebook: nbformat.NotebookNode) -> bool:
+    """Whether every cell was executed to its end."""
+    ended = [cell.metadata.get("papermill", {}).get("status", "completed") for cell in code_of(notebook)]
+    counted = all(cell.execution_count for cell in code_of(notebook))
+    return counted and set(ended) <= {"completed"} and not notebook.metadata.get("papermill", {}).get("exception")
 
 
 def peak_memory_of_children() -> int | None:
@@ -127,9 +211,10 @@ def peak_memory_of_children() -> int | None:
 
 def count_claims(notebook: Path) -> int:
     """How many claims printed their tick in an executed notebook."""
-    if not notebook.is_file():
+    try:
+        cells = nbformat.read(notebook, as_version=4).cells
+    except (OSError, ValueError):  # none, or half of one
         return 0
-    cells = nbformat.read(notebook, as_version=4).cells
     texts = (
         out.get("text", "") for cell in cells for out in cell.get("outputs", []) if out.get("name") == "stdout"
     )
@@ -172,6 +257,9 @@ def execute(path: Path) -> tuple[nbformat.NotebookNode, float]:
         NotebookClient(notebook, resources=resources, **options).execute()
     except CellExecutionError as failure:
         raise InputError(f"{path} failed and stays as it was: {failure.ename}: {failure.evalue}") from failure
+    except (CellTimeoutError, DeadKernelError, NoSuchKernel) as failure:
+        why = f"{type(failure).__name__}: {failure}".splitlines()[0]
+        raise InputError(f"{path} failed and stays as it was: {why}") from failure
     return notebook, time.perf_counter() - started
 
 
@@ -207,8 +295,11 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def build_site() -> Path:
     """Assemble pages and executed notebooks (quick mode) in _build/source, and build _build/html from them."""
-    executed = BUILD / "quick"
-    source = BUILD / "source"
+    with locked(BUILD / "quick"):  # not while they are being run
+        return assemble_and_build(BUILD / "quick", BUILD / "source")
+
+
+def assemble_and_build(executed: Path, source: Path) -> Path:
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree("book", source / "book", ignore=shutil.ignore_patterns("*.ipynb", ".*"))
     shutil.copytree(RECORDS, source / "ganbook" / "records", ignore=shutil.ignore_patterns("*.safetensors"))
@@ -232,6 +323,8 @@ def read_executed(path: Path) -> nbformat.NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     if any(output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", [])):
         raise InputError(f"{path} ends in an error: mend the chapter and run `ganbook run` again")
+    if not is_whole(notebook):
+        raise InputError(f"{path} was not run to its end: run `ganbook run` again")
     return notebook
 
 

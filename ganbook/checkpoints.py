@@ -4,28 +4,77 @@ A run that is not finished is one file of the same kind: all that it needs to go
 """
 
 import json
+import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganbook.errors import InputError
 
-CARD = "card.json"
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # Windows
+    import msvcrt
+
+CARD, LOCK, PART = "card.json", ".lock", ".part"
+LONGEST_CARD, LONGEST_HEADER = 2**24, 2**20  # bytes; the book's own are far smaller
+FLOATS, KINDS = (
+    {"F16", "BF16", "F32"},
+    {torch.int64: {"I64"}, torch.bool: {"BOOL"}},
+)  # what a tensor may be read from
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write the whole file or nothing: a reader never meets half of one."""
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def write(path: Path, content: bytes, keep: Path | None = None) -> None:
+    """Write the whole file or nothing: a reader never meets half of one. `keep`: where the old one goes."""
+    part = path.with_name(path.name + PART)
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        part.unlink(missing_ok=True)  # on a full disk half a file is only in the way
+        raise
+    if keep and path.exists():
+        path.replace(keep)
     part.replace(path)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Inside, no other process writes this folder. The lock is on an open file, so it dies with its process.
+
+    Raises InputError where another holds it, or where nothing can be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("ab")
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror}): choose another folder") from error
+    with file:
+        try:
+            take_lock(file.fileno())
+        except (BlockingIOError, PermissionError):  # as POSIX says it, and Windows
+            raise InputError(
+                f"{folder} is being written by another process: wait for it, or choose another folder"
+            ) from None
+        except OSError as error:  # some network drives
+            print(f"{folder} cannot be locked ({error.strerror}): see to it that nothing else writes there")
+        yield
+
+
+def take_lock(file: int) -> None:
+    try:
+        flock(file, LOCK_EX | LOCK_NB)
+    except NameError:  # Windows
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 
 
 def save_networks(
@@ -33,6 +82,7 @@ def save_networks(
 ) -> None:
     """Write NAME.safetensors for each network, then card.json: a folder with a card is complete."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / CARD).unlink(missing_ok=True)  # of other weights, where a finished run went on
     for name, net in networks.items():
         state = {
             key: (value.to(dtype) if value.is_floating_point() else value).contiguous().cpu()
@@ -44,14 +94,47 @@ def save_networks(
 
 def read_card(folder: Path) -> dict:
     """The card of a folder of networks, or an InputError that says what is missing."""
-    try:
-        return json.loads((folder / CARD).read_text())
-    except FileNotFoundError:
+    path = folder / CARD
+    if not os.path.lexists(path):
         raise InputError(
             f"{folder} holds no trained networks ({CARD} is missing): `ganbook train` makes such a folder"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder / CARD} cannot be read ({error}): train again, or restore the file") from None
+        )
+    try:
+        check_file(path, LONGEST_CARD)
+        card = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read ({one_line(error)}): train again, or restore the file") from None
+    if not isinstance(card, dict):
+        raise InputError(f"{path} cannot be read (it is no object): train again, or restore the file")
+    return card
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def check_file(path: Path, longest: float = math.inf) -> None:
+    """Raise ValueError for what is not a plain file in its own folder, or is longer than it can be."""
+    if not path.is_file():  # a pipe or a device could be read for ever
+        raise ValueError("it is not a file")
+    ours = Path(__file__).parent in path.parents  # some installers link the package's files from their cache
+    if path.is_symlink() and path.resolve().parent != path.parent.resolve() and not ours:
+        raise ValueError("it is a link that leads out of its folder")
+    if path.stat().st_size > longest:
+        raise ValueError(f"it has {path.stat().st_size:,} bytes")
+
+
+def open_tensors(path: Path):
+    """A safetensors file, of which only the header is read. Raises ValueError, OSError or SafetensorError.
+
+    The header says how long it is: that is looked at before anything takes memory for it.
+    """
+    check_file(path)
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > LONGEST_HEADER:
+        raise ValueError(f"its header claims {length:,} bytes")
+    return safe_open(path, "pt")
 
 
 def load_network(path: Path, net: nn.Module) -> nn.Module:
@@ -59,20 +142,42 @@ def load_network(path: Path, net: nn.Module) -> nn.Module:
 
     Raises InputError, and leaves net alone, if they are not for this network.
     """
-    try:
-        state = load_file(path)
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing: train again, or restore the file") from None
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} is not a safetensors file ({error}): train again, or restore the file") from None
     own = net.state_dict()
-    if {key: value.shape for key, value in state.items()} != {key: value.shape for key, value in own.items()}:
-        raise InputError(f"{path} holds weights for another network than {type(net).__name__}")
-    net.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
+    check_weights(path, net)
+    with safe_open(path, "pt") as file:
+        state = {key: file.get_tensor(key).to(own[key].dtype) for key in own}
+    bad = not_finite(state)
+    if bad:
+        raise InputError(f"{path} holds a NaN or an infinity in {bad}: train again, or restore the file")
+    net.load_state_dict(state)
     return net
 
 
-STATE = "state.safetensors"
+def check_weights(path: Path, net: nn.Module) -> None:
+    """Raise InputError if the file is not one of weights for net, judged by its header alone."""
+    if not os.path.lexists(path):
+        raise InputError(f"{path} is missing: train again, or restore the file")
+    own = net.state_dict()
+    try:
+        with open_tensors(path) as file:
+            parts = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118  not a dictionary
+            shapes = {key: torch.Size(part.get_shape()) for key, part in parts.items()}
+            kinds = {key: part.get_dtype() for key, part in parts.items()}
+    except (OSError, SafetensorError, ValueError, TypeError, OverflowError) as error:
+        why = one_line(error)
+        raise InputError(f"{path} is not a safetensors file ({why}): train again, or restore the file") from None
+    alike = shapes == {key: value.shape for key, value in own.items()}
+    if not alike or any(kinds[key] not in KINDS.get(value.dtype, FLOATS) for key, value in own.items()):
+        raise InputError(f"{path} holds weights for another network than {type(net).__name__}")
+
+
+def not_finite(tensors: dict[str, Tensor]) -> str | None:
+    """The name of a tensor that holds a NaN or an infinity, if there is one."""
+    floats = {key: value for key, value in tensors.items() if value.is_floating_point()}
+    return next((key for key, value in floats.items() if not value.isfinite().all()), None)
+
+
+STATE, EARLIER = "state.safetensors", "state-before.safetensors"  # the last one, and the one before
 
 
 def save_state(
@@ -84,7 +189,8 @@ def save_state(
 ) -> None:
     """Write all that a run needs to go on: weights, what the optimizers remember, torch's random states.
 
-    `kept` are tensors of the caller's, `note` is plain JSON. One file, whole or not at all.
+    `kept` are tensors of the caller's, `note` is plain JSON. One file, whole or not at all; the one before
+    it stays. Raises InputError, and writes nothing, where a number is NaN or infinite.
     """
     tensors, groups = {f"kept.{key}": value for key, value in kept.items()} | random_states(), {}
     for name, net in networks.items():
@@ -95,38 +201,88 @@ def save_state(
         for i, memory in state["state"].items():
             tensors |= {f"{name}.{i}.{key}": value for key, value in memory.items()}
     tensors = {key: value.detach().contiguous().cpu() for key, value in tensors.items()}
-    write(folder / STATE, save(tensors, {"note": json.dumps(note), "groups": json.dumps(groups)}))
+    bad = not_finite(tensors)
+    if bad:
+        raise InputError(f"{bad} holds a NaN or an infinity: this state is not written")
+    content = save(tensors, {"note": json.dumps(note), "groups": json.dumps(groups)})
+    write(folder / STATE, content, keep=folder / EARLIER)
+
+
+def last_state(folder: Path) -> Path | None:
+    """The newest state in the folder that is whole."""
+    return next((path for path in (folder / STATE, folder / EARLIER) if note_of(path) is not None), None)
 
 
 def read_note(folder: Path) -> dict | None:
-    """The note of a run's state; None where the folder has no state that is whole."""
+    """The note of a run's last whole state; None where the folder has none."""
+    path = last_state(folder)
+    return path and note_of(path)
+
+
+def note_of(path: Path) -> dict | None:
     try:
-        with safe_open(folder / STATE, "pt") as file:
-            return json.loads(file.metadata()["note"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        with open_tensors(path) as file:
+            note = json.loads(file.metadata()["note"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
         return None
+    return note if isinstance(note, dict) else None
+
+
+def damaged(folder: Path) -> list[str]:
+    """What is left of states that were not written whole, or were spoiled later: to be passed over, and named."""
+    states = [path for path in (folder / STATE, folder / EARLIER) if os.path.lexists(path)]
+    parts = [path.name for path in [folder / (STATE + PART)] if os.path.lexists(path)]
+    return parts + [path.name for path in states if note_of(path) is None]
 
 
 def load_state(
     folder: Path, networks: dict[str, nn.Module], optimizers: dict[str, Optimizer]
-) -> dict[str, Tensor]:
-    """Undo `save_state`: fill networks, optimizers and torch's random states. Returns the tensors kept."""
-    with safe_open(folder / STATE, "pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dictionary
-        groups = json.loads(file.metadata()["groups"])
-    for name, net in networks.items():
-        net.load_state_dict(below(name, tensors))
-    for name, optimizer in optimizers.items():
-        memory: dict[int, dict[str, Tensor]] = {}
-        for key, value in below(name, tensors).items():
-            i, what = key.split(".")
-            memory.setdefault(int(i), {})[what] = value
-        optimizer.load_state_dict({"state": memory, "param_groups": groups[name]})
-        lay_out(optimizer)
+) -> tuple[dict[str, Tensor], dict]:
+    """Undo `save_state`: fill networks, optimizers, torch's random states. Returns the tensors kept and the note.
+
+    Raises InputError where the state is not one of these networks.
+    """
+    path = last_state(folder)
+    try:
+        with open_tensors(path) as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dictionary
+            groups, note = (json.loads(file.metadata()[key]) for key in ("groups", "note"))
+        if not_finite(tensors):
+            raise ValueError(f"{not_finite(tensors)} holds a NaN or an infinity")
+        for name, net in networks.items():
+            net.load_state_dict(below(name, tensors))
+        for name, optimizer in optimizers.items():
+            recall(optimizer, below(name, tensors), groups[name])
+        restore_random(tensors)
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        why = one_line(error)[:200]
+        raise InputError(f"{path} is no state of this run ({why}): delete it, and begin again") from error
+    return below("kept", tensors), note
+
+
+def recall(optimizer: Optimizer, tensors: dict[str, Tensor], groups: list[dict]) -> None:
+    """Give an optimizer its memory and its learning rates; all else is as it was made. Raises ValueError."""
+    memory: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        i, what = key.split(".")
+        memory.setdefault(int(i), {})[what] = value
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for i, values in memory.items():
+        if any(value.shape not in (parameters[i].shape, ()) for value in values.values()):
+            raise ValueError(f"what the optimizer remembers of parameter {i} has another shape")
+    own = optimizer.state_dict()["param_groups"]
+    for group, saved in zip(own, groups, strict=True):
+        if not 0 < saved["lr"] <= group["lr"]:  # it can only have been halved
+            raise ValueError(f"a step size of {saved['lr']}")
+        group["lr"] = saved["lr"]
+    optimizer.load_state_dict({"state": memory, "param_groups": own})
+    lay_out(optimizer)
+
+
+def restore_random(tensors: dict[str, Tensor]) -> None:
     torch.set_rng_state(tensors["random.cpu"])
     if "random.cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["random.cuda"])
-    return below("kept", tensors)
 
 
 def lay_out(optimizer: Optimizer) -> None:

@@ -220,7 +220,7 @@ def accuracies(C: Classifier, data: ImageSet, spoil: Callable[[Tensor], Tensor] 
 def record_classifier(name: str, out: Path, around: dict, seed: int = 0) -> dict:
     """Train and test the classifier `name`; write its weights in half precision and card.json to `out`.
 
-    `around` is what `runs.surroundings` says of the machine and the commit. Returns the card.
+    `around` is what `machine.surroundings` says of the machine and the commit. Returns the card.
     """
     started, cpu_started = time.time(), time.process_time()
     data = training_set(name)

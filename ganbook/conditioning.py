@@ -21,10 +21,10 @@ from ganbook.conditional import (
 )
 from ganbook.data import ImageSet, digits, to_float
 from ganbook.dcgan import ConvDiscriminator, ConvGenerator, StemGenerator, StridedDiscriminator
+from ganbook.machine import surroundings
 from ganbook.metrics import frechet_distance, spread_within
 from ganbook.objectives import AuxiliaryClassifier, NonSaturating, Smoothing
 from ganbook.records import mean_and_spread, read_record
-from ganbook.runs import surroundings
 from ganbook.sampling import draw_labels, sample
 from ganbook.training import fit
 

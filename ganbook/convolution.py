@@ -113,8 +113,10 @@ def receptive_field(layers: Iterable[Sequence[int]]) -> ReceptiveField:
     strides. Near the border a part of the field lies on padding.
     """
     size, jump = 1, 1
-    for kernel, stride, *dilation in layers:
-        (dilation,) = dilation or (1,)
+    for layer in layers:
+        if not isinstance(layer, Sequence) or len(layer) not in (2, 3):
+            raise InputError(f"a layer {layer!r} is not possible: give (kernel, stride), or with its dilation")
+        kernel, stride, dilation = *layer, *(1,) * (3 - len(layer))
         check_numbers(kernel=kernel, stride=stride, dilation=dilation)
         size += dilation * (kernel - 1) * jump
         jump *= stride

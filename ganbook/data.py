@@ -4,6 +4,7 @@ Everything reaches a model as float images (B, C, H, W) in [-1, 1], the range of
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -122,6 +123,8 @@ def mnist(train: bool = True) -> ImageSet:
 
     folder = data_folder() / "MNIST" / "raw"
     if not all((folder / name).is_file() for name in MNIST_SHA256):
+        if (folder.parent / "processed").exists():  # torchvision would unpickle what is in there instead
+            raise InputError(f"{folder.parent / 'processed'} is of a torchvision before 0.9: delete that folder")
         try:
             MNIST(data_folder(), download=True)
         except (OSError, RuntimeError) as error:
@@ -135,8 +138,23 @@ def mnist(train: bool = True) -> ImageSet:
                 f"{folder / name} is not the published MNIST file (its SHA-256 differs): "
                 "delete it, and it is downloaded anew"
             )
-    raw = MNIST(data_folder(), train=train)
-    return ImageSet("mnist", raw.data[:, None], raw.targets, TEN)
+    part = "train" if train else "t10k"
+    images = read_idx(folder / f"{part}-images-idx3-ubyte", 3)
+    labels = read_idx(folder / f"{part}-labels-idx1-ubyte", 1)
+    return ImageSet("mnist", images[:, None], labels.long(), TEN)
+
+
+def read_idx(path: Path, dimensions: int) -> Tensor:
+    """The bytes in a file of MNIST's format: 0, 0, 8, the number of dimensions; each of them in 4 bytes; the data.
+
+    Raises InputError for any other file.
+    """
+    raw = path.read_bytes()
+    start = 4 + 4 * dimensions
+    shape = [int.from_bytes(raw[i : i + 4]) for i in range(4, start, 4)]
+    if raw[:4] != bytes([0, 0, 8, dimensions]) or len(raw) != start + math.prod(shape) or 0 in shape:
+        raise InputError(f"{path} is no file of bytes in {dimensions} dimensions (or is cut): fetch it anew")
+    return torch.frombuffer(bytearray(raw), dtype=torch.uint8, offset=start).reshape(shape)
 
 
 MNIST_SHA256 = {  # of the unpacked files, which torchvision does not check

@@ -7,6 +7,7 @@ the network in whose features they are taken: one of the package's own classifie
 """
 
 from collections.abc import Callable, Iterable
+from pathlib import PurePath
 from typing import NamedTuple
 
 import torch
@@ -48,6 +49,11 @@ def evaluate(
     `data` is the folder that G was trained on; the package's own data sets are found by the card. Raises
     InputError where the pictures are not those of the card, or where nobody but Inception can judge them.
     """
+    for key in ("data", "digest"):
+        if not isinstance(card.get(key), str):
+            raise InputError(f"the card of this G does not name its {key}: train again, or restore card.json")
+    if PurePath(card["data"]).name != card["data"]:
+        raise InputError(f"the card of this G names a place, {card['data']!r}: name the folder with --data")
     where, device = data or card["data"], next(G.parameters()).device
     eye = inception_eye(device) if inception else classifier_eye(card["data"], device)
     shape = tuple(generate(G, draw_latents(G, 1), cycle_labels(G, 1)).shape[1:])

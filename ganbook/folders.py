@@ -27,7 +27,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from tqdm import tqdm
 
-from ganbook.checkpoints import write
+from ganbook.checkpoints import one_line, write
 from ganbook.data import RESIDENT, data_folder
 from ganbook.errors import InputError
 
@@ -36,6 +36,7 @@ FORMAT = 1  # of the cache: to be raised when the same file gives other pixels
 PIXELS, INDEX, UNFINISHED = "pixels.uint8", "index.json", ".unfinished-"
 CELEBA = 202_599  # pictures in img_align_celeba
 STDERR = threading.Lock()
+PROGRAMS = {"EPS"}  # what Pillow hands to another program, Ghostscript: a picture must not run one
 
 TURN = Image.Transpose
 UPRIGHT = {  # EXIF's orientation -> what undoes it
@@ -180,7 +181,8 @@ def existing(folder: str | Path) -> Path:
 
 def find(folder: Path) -> Found:
     """Every file below folder that is named like a picture Pillow can open."""
-    suffixes = {suffix for suffix, form in Image.registered_extensions().items() if form in Image.OPEN}
+    forms, known = formats(), Image.registered_extensions().items()
+    suffixes = {suffix for suffix, form in known if form in forms}
     split = all((folder / part).is_dir() for part in PARTS)
     files, skipped, others = [], {}, 0
     for path in walk(folder, skipped):
@@ -194,6 +196,12 @@ def find(folder: Path) -> Found:
             info = os.stat(folder / path)
             files.append((path, info.st_size, info.st_mtime_ns, info.st_mode))
     return Found(sorted(files), skipped, others, split)
+
+
+def formats() -> list[str]:
+    """What Pillow can open by itself."""
+    Image.init()
+    return [form for form in Image.OPEN if form not in PROGRAMS]
 
 
 def walk(folder: Path, skipped: dict[str, str]) -> Iterator[str]:
@@ -246,7 +254,7 @@ def picture(path: str, folder: Path, size: int, channels: int) -> bytes | str:
     Raises InputError when the disk is at fault, not the file: the cache must not remember that.
     """
     try:
-        with quiet(), open(folder / path, "rb") as file, Image.open(file) as image:
+        with quiet(), open(folder / path, "rb") as file, Image.open(file, formats=formats()) as image:
             return pixels(image, size, channels)
     except PermissionError:
         return "may not be read (permission denied)"
@@ -258,10 +266,6 @@ def picture(path: str, folder: Path, size: int, channels: int) -> bytes | str:
         if isinstance(error, OSError) and error.errno:
             raise InputError(f"{folder / path} could not be read ({error.strerror}): try again") from error
         return f"cannot be decoded ({one_line(error)})"
-
-
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextmanager
@@ -414,10 +418,20 @@ def read(cache: Path, shape: tuple[int, int, int]) -> tuple[np.ndarray, list[str
     """All pictures (N, *shape), mapped and read-only, their paths, and why other files are not among them."""
     try:
         index = json.loads((cache / INDEX).read_bytes())
-        pictures = np.memmap(cache / PIXELS, np.uint8, "r", shape=(len(index["files"]), *shape))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{cache} is damaged ({error}): delete it, and it is made anew") from error
-    return pictures, index["files"], index["skipped"]
+        files, skipped = index["files"], index["skipped"]
+        if not all(map(is_below, [*files, *skipped])):
+            raise ValueError(f"{INDEX} names what is no file of the folder")
+        pictures = np.memmap(cache / PIXELS, np.uint8, "r", shape=(len(files), *shape))
+        if pictures.nbytes != (cache / PIXELS).stat().st_size:
+            raise ValueError(f"{PIXELS} and {INDEX} do not agree")
+    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+        raise InputError(f"{cache} is damaged ({one_line(error)}): delete it, and it is made anew") from error
+    return pictures, files, dict(skipped)
+
+
+def is_below(path: str) -> bool:
+    """Whether a path of the cache stays inside the folder that it is of."""
+    return isinstance(path, str) and not path.startswith("/") and ".." not in path.split("/")
 
 
 def as_tensor(pictures: np.ndarray) -> Tensor:

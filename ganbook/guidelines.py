@@ -14,11 +14,11 @@ from tqdm import tqdm
 from ganbook.checkpoints import CARD, write
 from ganbook.data import digits, to_float
 from ganbook.dcgan import PoolingDiscriminator, StemGenerator, StridedDiscriminator, initialize
+from ganbook.machine import surroundings
 from ganbook.metrics import frechet_distance, principal_components
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
 from ganbook.objectives import NonSaturating
 from ganbook.records import mean_and_spread, read_record
-from ganbook.runs import surroundings
 from ganbook.sampling import sample
 from ganbook.training import fit
 

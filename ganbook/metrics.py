@@ -29,6 +29,8 @@ def mode_coverage(x: Tensor, mixture: Mixture) -> tuple[int, float]:
 
 def check_features(*sets: Tensor, rows: int = 2) -> None:
     """Raise InputError unless all sets are finite, (n, d) with one d, and n is at least `rows`."""
+    if not isinstance(rows, int) or rows < 2:  # k + 1, of a k-th neighbour
+        raise InputError(f"there is no neighbour number {rows - 1}: take a whole k of 1 or more")
     shapes = " and ".join(str(tuple(x.shape)) for x in sets)
     if any(x.ndim != 2 or x.shape[1] != sets[0].shape[1] for x in sets):
         raise InputError(f"features of shape {shapes} cannot be compared: give (n, d), the same d for all")
@@ -89,9 +91,9 @@ def over_parts(
     the metric at this smaller size. The deviation divided by √parts is the mean's
     standard error, as far as the choice of fakes goes.
 
-    Why not a bootstrap? It draws some fakes twice and leaves others out, so its sets
-    are less diverse than the fakes are. The Fréchet distance counts that: the mean over
-    the draws lies above the value that they should surround.
+    Why not a bootstrap? A set redrawn from n fakes errs about them as they err about G,
+    so the bias of n comes twice: the mean over the draws lies above the value that they
+    should surround.
     """
     check_features(fake, rows=4)
     n = len(fake)

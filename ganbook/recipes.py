@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ganbook import published
-from ganbook.checkpoints import load_network, read_card
+from ganbook.checkpoints import CARD, check_weights, load_network, one_line, read_card
 from ganbook.conditional import (
     AuxiliaryDiscriminator,
     ConditionalGenerator,
@@ -135,7 +135,20 @@ def build(name: str, settings: dict) -> Pair:
             raise InputError(
                 f"recipe {name!r} has no {key}: what can be set in its networks is {', '.join(known)}"
             )
-    return recipe(name).networks(**settings)
+        if not is_setting(settings[key]):
+            raise InputError(f"recipe {name!r} cannot be built with {key} {settings[key]!r:.50}: take 1 or more")
+    try:
+        return recipe(name).networks(**settings)
+    except InputError:
+        raise
+    except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"recipe {name!r} cannot be built with {settings} ({one_line(error)[:200]})") from None
+
+
+def is_setting(value) -> bool:
+    """Whether it is a norm, a whole number of 1 or more, or several of these."""
+    numbers = value if isinstance(value, list | tuple) else [value]
+    return value in list(NORMS) or (bool(numbers) and all(type(n) is int and n > 0 for n in numbers))
 
 
 def load_networks(folder: Path) -> Pair:
@@ -145,8 +158,25 @@ def load_networks(folder: Path) -> Pair:
 
 def fill(card: dict, folder: Path) -> Pair:
     """The networks that a card describes, with the weights in a folder."""
-    G, D = build(card.get("recipe", ""), card.get("networks", {}))
+    name, settings = card.get("recipe", ""), card.get("networks", {})
+    if not isinstance(name, str) or not isinstance(settings, dict):
+        raise InputError(f"{folder / CARD} names no recipe: train again, or restore the file")
+    with torch.device("meta"):  # shapes alone: what a card claims takes memory only where the files agree
+        G, D = build(name, settings)
+        for key, net in (("G", G), ("D", D)):
+            check_weights(folder / f"{key}.safetensors", net)
+    check_classes(card, getattr(G, "num_classes", ()), folder)
+    G, D = build(name, settings)
     return load_network(folder / "G.safetensors", G).eval(), load_network(folder / "D.safetensors", D).eval()
+
+
+def check_classes(card: dict, num_classes: Sequence[int], folder: Path) -> None:
+    """Raise InputError unless a card names each value of each label that its G reads."""
+    classes = card.get("classes", {})
+    lists = list(classes.values()) if isinstance(classes, dict) else [None]
+    names = all(isinstance(values, list | tuple) and all(isinstance(v, str) for v in values) for values in lists)
+    if not names or [len(values) for values in lists] != list(num_classes):
+        raise InputError(f"{folder / CARD} does not name the labels of its G: train again, or restore the file")
 
 
 def load_pretrained(name: str) -> Pair:

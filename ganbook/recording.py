@@ -39,7 +39,7 @@ def record(name: str, out: Path, seeds: int, runs: Path, device: str = "auto", p
             for key, value in cards[0].items()
             if key not in ("seed", "last_epoch", "minutes", "cpu_minutes")
         },
-        "command": f"ganbook record {name} --seeds {seeds} --precision {precision}",
+        "command": f"ganbook record {name} --seeds {seeds} --precision {cards[0]['precision']}",
         "seeds": {
             str(c["seed"]): {
                 **c["last_epoch"],

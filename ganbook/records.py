@@ -1,7 +1,6 @@
 """What was measured once and is shown on the pages: the book's full runs, and how long each chapter takes."""
 
 import json
-import platform
 import statistics
 from pathlib import Path
 
@@ -75,13 +74,3 @@ def time_needed(chapter: str, recipe: str | None = None):
         minutes = card["mean"]["cpu_minutes"]
         sentences.append(f"The full run trained for {minutes:.0f} CPU-minutes on {card['device']}.")
     return Markdown(" ".join(sentences))
-
-
-def processor() -> str:
-    """The CPU's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

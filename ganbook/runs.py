@@ -2,14 +2,13 @@
 
 import hashlib
 import inspect
-import platform
-import subprocess
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from itertools import islice
+from numbers import Integral, Real
 from pathlib import Path
 
 import torch
@@ -18,11 +17,15 @@ from torch.optim import Adam, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-import ganbook
 from ganbook.checkpoints import (
     CARD,
+    EARLIER,
+    LOCK,
+    damaged,
     load_network,
     load_state,
+    locked,
+    not_finite,
     read_card,
     read_note,
     save_networks,
@@ -32,10 +35,10 @@ from ganbook.checkpoints import (
 from ganbook.data import ImageSet, Ordered
 from ganbook.datasets import load
 from ganbook.errors import InputError
+from ganbook.machine import pick_device, pick_precision, surroundings
 from ganbook.penalties import R1, R2, GradientPenalty, Penalized, WeightPenaltyOnG
 from ganbook.plots import grid, save_images
 from ganbook.recipes import build, recipe
-from ganbook.records import processor
 from ganbook.sampling import cycle_labels, draw_latents, evaluating, generate, sample
 from ganbook.training import Step, train_step
 
@@ -43,7 +46,19 @@ NUMBERS = Step._fields[:4]  # d_loss, g_loss, d_real, d_fake
 # Parts of a run after which its pictures of the same z are kept: after 1, 5, 10, 25 and 50 of 50 epochs.
 MOMENTS = (0.02, 0.1, 0.2, 0.5, 1.0)
 READ_EVERY = 100  # steps: a read of the losses waits for the device
+# What never comes back, noticed at the next read. In the book's runs, 100 steps in a row always had one in which
+# D's means on real and fake pictures were 0.18 or more apart, and of ten pictures some pixel varied by 0.09.
+SAME, FLAT = 1e-5, 1e-4
 PENALTIES = {"r1": R1, "r2": R2, "gp": GradientPenalty}
+MOST = 2**40  # of anything that is counted
+COUNTS = ("steps", "epochs", "batch_size", "d_every", "g_every", "decay_every", "sample_every", "save_every")
+RANGES = {  # of a plan's numbers: the least, what all are below, their kind
+    **dict.fromkeys(COUNTS, (1, MOST, Integral)),
+    **dict.fromkeys(("lr_g", "lr_d", "l2", "penalty_weight"), (0, math.inf, Real)),
+    **dict.fromkeys(("beta1", "average"), (0, 1, Real)),
+    "seed": (0, 2**63, Integral),
+}
+LARGEST = 2**31  # parameters of a pair of networks: with gradients and Adam's memory 32 GB
 
 
 @dataclass(frozen=True)
@@ -72,24 +87,19 @@ class Plan:
     sample_every: int | None = None  # steps after which 64 pictures go to the folder samples
     save_every: int = 1000  # steps after which the state is written
     seed: int = 0
-    precision: str = "fp32"
+    precision: str = "fp32"  # or bf16; auto: what is faster here
     digest: str | None = None  # of the pictures: filled in by `train`, so that a run goes on with the same ones
 
-
-def pick_device(name: str = "auto") -> torch.device:
-    """The device of a name such as cpu, cuda or cuda:1; `auto` takes a GPU where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-        if device.index is not None and device.type == "cuda":
-            torch.cuda.set_device(device)  # so that its random state is the one that is saved
-    except (RuntimeError, AssertionError):  # torch says AssertionError where it was built without CUDA
-        raise InputError(
-            f"device {name!r} is not to be had here: try --device cpu, or leave --device out"
-        ) from None
-    return device
+    def __post_init__(self):
+        for name, (least, below, kind) in RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, kind) and least <= value < below):
+                what = "a whole number" if kind is Integral else "a number"
+                raise InputError(
+                    f"{name} {value!r} is not possible: take {what} from {least:g} to below {below:g}"
+                )
+        if self.penalty is not None and self.penalty not in PENALTIES:
+            raise InputError(f"penalty {self.penalty!r} is not possible: take one of {', '.join(PENALTIES)}")
 
 
 @dataclass
@@ -122,11 +132,17 @@ class Run:
         note = {key: getattr(self, key) for key in ("n", "seconds", "cpu_seconds", "shown")}
         save_state(folder, *self.parts(), kept, {"plan": asdict(plan), **note})
 
-    def restore(self, folder: Path, note: dict) -> None:
-        kept = load_state(folder, *self.parts())
-        for key in ("n", "seconds", "cpu_seconds", "shown"):
-            setattr(self, key, note[key])
-        self.numbers, self.progress = [kept["numbers"]], [kept["progress"]]
+    def restore(self, folder: Path) -> None:
+        kept, note = load_state(folder, *self.parts())
+        try:
+            self.seconds, self.cpu_seconds = float(note["seconds"]), float(note["cpu_seconds"])
+            numbers, progress, self.shown = kept["numbers"], kept["progress"], [int(n) for n in note["shown"]]
+            right = numbers.shape == (note["n"], len(NUMBERS)) and len(progress) == 10 * len(self.shown)
+        except (LookupError, TypeError, ValueError):
+            right = False
+        if not right:
+            raise InputError(f"the state in {folder} does not agree with itself: delete it, and begin again")
+        self.n, self.numbers, self.progress = len(numbers), [numbers], [progress]
 
 
 def train(
@@ -140,32 +156,79 @@ def train(
     progress: bool = True,  # a bar on stderr
 ) -> dict:
     """Do what the plan says; write both networks, their card, losses and pictures to `out`. Returns the card."""
-    where, note = pick_device(device), read_note(resume) if resume else None
-    check_folders(out, resume, note)
+    where, note = pick_device(device), begun(out, resume)
+    if plan.precision == "auto" and note:
+        plan = replace(plan, precision=note["plan"]["precision"])  # a run goes on as it began
+    plan = replace(plan, precision=pick_precision(plan.precision, where))
     plan, images, skipped = open_data(fill(plan), workers)
     run = begin(plan, where)
     check_last_batch(run.G, len(images), plan.batch_size)
     if note:
         check_plan(plan, note["plan"], resume)
-        run.restore(resume, note)
+        run.restore(resume)
         plan = replace(plan, steps=max(plan.steps, run.n))  # what is done is done
         if is_finished(out, plan):
             print(f"{out} is finished: {run.n:,} of {plan.steps:,} steps are done, nothing changes")
             return read_card(out)
         print(f"going on at step {run.n:,} of {plan.steps:,}")
-    out.mkdir(parents=True, exist_ok=True)
     card = {**asdict(plan), "pictures": len(images), "skipped": len(skipped)}
     card |= labels_of(images) if recipe(plan.recipe).labelled else {}
     card |= surroundings(where, plan.precision)  # noted before the run: the code that runs is the code of now
-    with board(out, run.n) if tensorboard else nullcontext() as log:
-        follow(run, plan, images.to(where), out, log, progress)
-    return finish(run, plan, out, card)
+    with locked(out), telling_what_is_left(out):
+        check_unchanged(out, resume, note)
+        with board(out, run.n) if tensorboard else nullcontext() as log:
+            follow(run, plan, images.to(where), out, log, progress)
+        return finish(run, plan, out, card)
+
+
+def begun(out: Path, resume: Path | None) -> dict | None:
+    """The note of the run to go on with, if there is one; InputError where none can write to `out`."""
+    if (out / LOCK).exists():
+        with locked(out):  # a second run is refused before it reads any data
+            pass
+    note = read_note(resume) if resume else None
+    tell_state(resume, note)
+    check_folders(out, resume, note)
+    return note
+
+
+def tell_state(resume: Path | None, note: dict | None) -> None:
+    """What of the states in a folder cannot be used, and where that leaves the run."""
+    for name in damaged(resume) if resume else []:
+        print(f"{resume / name} is not whole, from a save that was cut: it is passed over")
+    if resume and not note:
+        print(f"{resume} holds no complete checkpoint: starting at step 0")
+    if note and not isinstance(note.get("plan"), dict):
+        raise InputError(f"the state in {resume} names no plan: delete it, and begin again")
+
+
+@contextmanager
+def telling_what_is_left(out: Path) -> Iterator[None]:
+    """A run that ends early, by Ctrl-C or by a full disk, says what is left of it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted: {left(out)}") from None
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror}): {left(out)}") from error
+
+
+def left(out: Path) -> str:
+    note = read_note(out)
+    if not note:
+        return f"no state is in {out} yet; begin again"
+    return f"the state of step {note['n']:,} is kept; go on with --resume {out}"
+
+
+def check_unchanged(out: Path, resume: Path | None, note: dict | None) -> None:
+    """Now that the folder is locked: nobody has written it since this run looked first."""
+    if resume and resume.resolve() == out.resolve() and read_note(out) != note:
+        raise InputError(f"another run has written {out} meanwhile: give the command again")
+    check_folders(out, resume, note)
 
 
 def check_folders(out: Path, resume: Path | None, note: dict | None) -> None:
     """No run is written over, except by itself."""
-    if resume and not note:
-        print(f"{resume} holds no complete checkpoint: starting at step 0")
     if resume and resume.resolve() == out.resolve() and (note or not (out / CARD).exists()):
         return
     if (out / CARD).exists():
@@ -178,7 +241,7 @@ def check_folders(out: Path, resume: Path | None, note: dict | None) -> None:
 
 def is_finished(out: Path, plan: Plan) -> bool:
     """Cut between its last step and its card, a run has still to write what a finished one leaves."""
-    return (out / CARD).exists() and read_card(out)["steps"] == plan.steps
+    return (out / CARD).exists() and read_card(out).get("steps") == plan.steps
 
 
 def check_plan(plan: Plan, begun: dict, folder: Path) -> None:
@@ -259,7 +322,10 @@ def fill(plan: Plan) -> Plan:
 def picture_shape(plan: Plan) -> tuple[int, int, int]:
     """The shape (C, H, W) of the pictures that a plan's networks are for."""
     with torch.device("meta"):  # shapes alone, no numbers
-        G, _ = build(plan.recipe, plan.networks)
+        G, D = build(plan.recipe, plan.networks)
+        parameters = sum(p.numel() for net in (G, D) for p in net.parameters())
+        if parameters > LARGEST:
+            raise InputError(f"these networks would have {parameters:,} parameters: take smaller ones")
         with evaluating(G):
             return tuple(G(torch.empty(1, G.latent_dim), cycle_labels(G, 1)).shape[1:])
 
@@ -315,6 +381,7 @@ def follow(run: Run, plan: Plan, images: ImageSet, out: Path, log, progress: boo
         saving = is_due(plan.save_every, step.n) or step.n == plan.steps
         if saving or len(recent) == READ_EVERY:
             recent = read(run, recent, log)
+            notice(run, out)
         look(run, plan, images, out, log, shown=step.n in shown)
         if is_due(plan.decay_every, step.n):
             halve_rates(run)
@@ -340,6 +407,36 @@ def halve_rates(run: Run) -> None:
     for optimizer in (run.opt_G, run.opt_D):
         for group in optimizer.param_groups:
             group["lr"] /= 2
+
+
+def notice(run: Run, out: Path) -> None:
+    """Raise InputError where the last READ_EVERY steps show what training never comes back from."""
+    numbers = torch.cat(run.numbers[-READ_EVERY:])[-READ_EVERY:]  # a read brings one step or more
+    what = no_numbers(run, numbers) or stuck(run, numbers)
+    if what:
+        note = read_note(out)
+        kept = f"the state of step {note['n']:,} is kept in {out}" if note else "no state was written yet"
+        raise InputError(f"{what}; {kept}; begin a new run with a smaller --lr-g and --lr-d, or --precision fp32")
+
+
+def no_numbers(run: Run, numbers: Tensor) -> str | None:
+    """What is NaN or infinite, of the numbers of the last steps (n, 4) or of the weights."""
+    for i, column in (~numbers.isfinite()).nonzero().tolist():
+        return f"{NUMBERS[column]} is {numbers[i, column]:g} at step {run.n - len(numbers) + 1 + i:,}"
+    bad = {name: not_finite(net.state_dict()) for name, net in run.parts()[0].items()}
+    first = next((f"{name} holds a NaN or an infinity in {key}" for name, key in bad.items() if key), None)
+    return first and f"{first} at step {run.n:,}"
+
+
+def stuck(run: Run, numbers: Tensor) -> str | None:
+    """Which of D and G gives the same, whatever it is given."""
+    if len(numbers) < READ_EVERY:
+        return None
+    if (numbers[:, 2] - numbers[:, 3]).abs().max() < SAME:
+        return f"D says the same of every picture, since step {run.n - READ_EVERY + 1:,} or longer: it is dead"
+    pictures = generate(run.G, draw_latents(run.G, 10, seed=0), cycle_labels(run.G, 10))
+    flat = pictures.std(0).max() < FLAT
+    return f"G makes the same picture of every z at step {run.n:,}: it has collapsed" if flat else None
 
 
 def look(run: Run, plan: Plan, images: ImageSet, out: Path, log, shown: bool) -> None:
@@ -380,6 +477,7 @@ def finish(run: Run, plan: Plan, out: Path, card: dict) -> dict:
     save_images(out / "samples.png", fakes, columns=8)
     save_images(out / "progress.png", torch.cat(run.progress), columns=10)
     save_networks(out, {"G": run.kept_G, "D": run.D}, card)
+    (out / EARLIER).unlink(missing_ok=True)
     return card
 
 
@@ -399,33 +497,3 @@ def as_csv(numbers: Tensor) -> str:
 
 def moments(steps: int) -> list[int]:
     return sorted({max(1, round(steps * part)) for part in MOMENTS})
-
-
-def surroundings(device: torch.device, precision: str = "fp32") -> dict:
-    """What else a number depends on."""
-    return {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
-        "threads": torch.get_num_threads(),
-        "precision": precision,
-        "versions": {
-            "ganbook": ganbook.__version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-        },
-        "commit": commit(),
-        "date": datetime.now(UTC).date().isoformat(),
-    }
-
-
-def commit() -> str | None:
-    """The commit of the checkout that this package runs from, with a + if files have changed; None outside one."""
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-        )
-    except OSError:
-        return None
-    return described.stdout.strip() or None

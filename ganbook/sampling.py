@@ -97,13 +97,30 @@ def ask(card: dict, n: int, label: str | None, even: bool, seed: int) -> tuple[T
         if label or even:
             raise InputError(f"the G of {card['recipe']} reads no labels: leave out --label and --even")
         return None, ""
-    *columns, counts = torch.tensor(card["combinations"]).T
-    occurring = torch.stack(columns, 1)
+    occurring, counts = combinations_of(card)
     if label is None:
         return draw_labels(occurring.repeat_interleave(counts, 0), n, even, seed), ""
     y = torch.tensor([read_label(label, card["classes"])])
     seen = (occurring == y).all(1).any()
     return y.expand(n, -1), "" if seen else f" (no picture in training was labelled {label!r})"
+
+
+MOST = 2**26  # pictures that a card may speak of: each takes a row in memory
+
+
+def combinations_of(card: dict) -> tuple[Tensor, Tensor]:
+    """The combinations of labels (n, L) that occur in the data of a card, and how often (n,)."""
+    try:
+        ranges = torch.tensor([len(values) for values in card["classes"].values()])
+        table = torch.tensor(card["combinations"])
+        occurring, counts = table[:, :-1], table[:, -1]
+        right = not table.is_floating_point() and ((occurring >= 0) & (occurring < ranges)).all()
+        right = right and counts.min() >= 0 and 0 < counts.sum() <= MOST
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError):
+        right = False
+    if not right:
+        raise InputError("the card of this G does not say which labels occur: train again, or restore card.json")
+    return occurring, counts
 
 
 def class_grid(G: nn.Module, across: bool = False, seed: int = 0) -> Tensor:

@@ -10,12 +10,12 @@ from torch import nn
 from tqdm import tqdm
 
 from ganbook.checkpoints import CARD, write
+from ganbook.machine import surroundings
 from ganbook.metrics import mode_coverage
 from ganbook.mlp import PointDiscriminator, PointGenerator
 from ganbook.objectives import Hinge, LeastSquares, Minimax, NonSaturating, Smoothing, Wasserstein
 from ganbook.penalties import R1, R2, GradientPenalty, Penalized, WeightPenaltyOnG
 from ganbook.records import mean_and_spread, read_record
-from ganbook.runs import surroundings
 from ganbook.sampling import sample
 from ganbook.toys import ring
 from ganbook.training import fit

@@ -7,16 +7,16 @@ from pathlib import Path
 from ganbook.checkpoints import CARD, read_card, write
 from ganbook.errors import InputError
 from ganbook.evaluation import evaluate
+from ganbook.machine import pick_device
 from ganbook.recipes import RECIPES, load_networks, recipe
-from ganbook.records import mean_and_spread, read_record
-from ganbook.runs import Plan, pick_device, train
+from ganbook.records import mean_and_spread
+from ganbook.runs import Plan, train
 
 EPOCHS = {"mnist": 5, "avatars": 10}  # the budget: every row of a data set sees as many pictures
 KEPT = (  # of a run's card
     "data",
     "steps",
     "batch_size",
-    "precision",
     "minutes",
     "cpu_minutes",
     "device",
@@ -24,6 +24,8 @@ KEPT = (  # of a run's card
     "commit",
     "date",
 )
+PAIRS = [(name, f"{name}-published") for name in ("mlp", "dcgan28", "dcgan64", "acgan")]
+PAIRS += [("dcgan28", "mlp-published"), ("dcgan28", "mlp"), ("dcgan64", "acgan")]
 COLUMNS = {  # of the table: what is measured -> how it is written
     "distance": ".2f",
     "kernel_distance": ".4f",
@@ -43,9 +45,9 @@ def fill_table(names: list[str], seeds: int, out: Path, runs: Path, device: str 
         recipe(name)
     out.mkdir(parents=True, exist_ok=True)
     card = read_card(out) if (out / CARD).exists() else {"epochs": EPOCHS, "rows": {}}
-    if card["epochs"] != EPOCHS:
+    if card.get("epochs") != EPOCHS or not isinstance(card.get("rows"), dict):
         raise InputError(
-            f"the table in {out} is of another budget, {card['epochs']} epochs, not {EPOCHS}: delete it"
+            f"the table in {out} is of another budget, {card.get('epochs')} epochs, not {EPOCHS}: delete it"
         )
     for seed in range(seeds):
         for name in names or RECIPES:
@@ -53,6 +55,7 @@ def fill_table(names: list[str], seeds: int, out: Path, runs: Path, device: str 
                 found = train_and_measure(name, seed, runs / f"{name}-seed{seed}", device, precision)
                 card["rows"].setdefault(name, {})[str(seed)] = found
                 write(out / CARD, json.dumps(card, indent=1).encode())
+                write(out / f"{found['data']}.md", as_markdown(card, found["data"]).encode())
 
 
 def train_and_measure(name: str, seed: int, folder: Path, device: str, precision: str) -> dict:
@@ -62,28 +65,46 @@ def train_and_measure(name: str, seed: int, folder: Path, device: str, precision
         train(folder, plan, resume=folder, device=device)
     card, (G, D) = read_card(folder), load_networks(folder)
     sizes = {f"parameters_{key}": sum(p.numel() for p in net.parameters()) for key, net in (("G", G), ("D", D))}
-    return {key: card[key] for key in KEPT} | sizes | evaluate(G.to(pick_device(device)), card, [seed])[0]
+    kept = {key: card[key] for key in KEPT} | {"computed_in": card["precision"]}  # precision is a measure here
+    return kept | sizes | evaluate(G.to(pick_device(device)), card, [seed])[0]
 
 
-def model_table(data: str):
-    """The rows of one data set, as a table with mean ± standard deviation over the seeds."""
-    from IPython.display import Markdown
-
-    stored = {name: list(seeds.values()) for name, seeds in read_record("table")["rows"].items()}
-    rows = {name: runs for name, runs in stored.items() if runs[0]["data"] == data}
-    if not rows:
-        raise InputError(f"no model of {data!r} is in the table yet: `ganbook table` trains and measures them")
+def as_markdown(card: dict, data: str) -> str:
+    """One data set's rows as a page shows them: mean ± standard deviation over the seeds, and who beats whom."""
+    rows = {name: list(card["rows"][name].values()) for name in RECIPES if name in card["rows"]}
+    rows = {name: runs for name, runs in rows.items() if runs[0]["data"] == data}
     first = next(iter(rows.values()))[0]
     kinds = list(dict.fromkeys(kind for runs in rows.values() for kind in runs[0].get("accuracy", {})))
-    head = ["model", "seeds", "parameters", "CPU-minutes", f"FID, {first['features']}", "KID", *list(COLUMNS)[2:]]
-    head += [f"accuracy, {kind}" for kind in kinds]
+    head = ["model", "seeds", "weights", "CPU min", "Fréchet", "kernel", *list(COLUMNS)[2:], *kinds]
     lines = [head, ["---"] * len(head), *(cells(name, runs, kinds) for name, runs in rows.items())]
-    how = " and ".join(sorted({f"{run['device']} ({run['precision']})" for runs in rows.values() for run in runs}))
-    return Markdown(
-        "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        + f"\n\nOn {data}, {EPOCHS[data]} epochs each; mean ± standard deviation over the seeds; of each run "
-        f"{first['fakes']:,} fakes against {first['held_out']:,} held-out pictures. Made on {how}."
+    made = sorted(
+        {(run["device"], run["computed_in"], run["commit"], run["date"]) for runs in rows.values() for run in runs}
     )
+    how = "; ".join(
+        f"{device}, {precision}, at commit {commit} on {date}" for device, precision, commit, date in made
+    )
+    return "\n".join(
+        [
+            *(f"| {' | '.join(line)} |" for line in lines),
+            "",
+            f"{card['epochs'][data]} epochs of {data} each; of each run {first['fakes']:,} fakes against "
+            f"{first['held_out']:,} held-out pictures. Fréchet and kernel: FID and KID in {first['features']}. "
+            f"Made on {how}.",
+            "",
+            *(f"- {who_is_nearer(rows, *pair)}" for pair in PAIRS if set(pair) <= set(rows)),
+            "",
+        ]
+    )
+
+
+def who_is_nearer(rows: dict, ours: str, theirs: str) -> str:
+    """Which of two models is nearer to the data, and how sure that is."""
+    a, b = ([run["distance"] for run in rows[name]] for name in (ours, theirs))
+    figures = f"{statistics.mean(a):.1f} against {statistics.mean(b):.1f}"
+    if max(a) < min(b) or max(b) < min(a):
+        how = "in each seed" if len(a) > 1 < len(b) else "with the one seed that there is"
+        return f"`{ours}` is {'nearer' if max(a) < min(b) else 'further off'} than `{theirs}` {how}: {figures}."
+    return f"`{ours}` and `{theirs}` overlap: {figures}, and no seeds tell them apart."
 
 
 def cells(name: str, runs: list[dict], kinds: list[str]) -> list[str]:

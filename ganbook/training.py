@@ -37,7 +37,8 @@ def train_step(G, D, objective, opt_G, opt_D, x, y=None) -> Step:
 
     # Generator: fool the discriminator just updated, with new z.
     x_fake = G(draw_z(G, x), y)
-    g_loss = objective.g_loss(D, x_fake, y)
+    with frozen(D):  # the gradient goes through D, not into it
+        g_loss = objective.g_loss(D, x_fake, y)
     descend(opt_G, g_loss)
 
     # What D said in its turn: of the real x first, then of the fakes.
@@ -48,6 +49,19 @@ def train_step(G, D, objective, opt_G, opt_D, x, y=None) -> Step:
 def draw_z(G: nn.Module, x: Tensor) -> Tensor:
     """As many z ~ N(0, I) as there are rows in x, on its device: (B, latent_dim)."""
     return torch.randn(len(x), G.latent_dim, device=x.device)
+
+
+@contextmanager
+def frozen(net: nn.Module) -> Iterator[None]:
+    """What is computed inside the block gives the net's own weights no gradients: that saves time."""
+    weights = [p for p in net.parameters() if p.requires_grad]
+    for p in weights:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in weights:
+            p.requires_grad_(True)
 
 
 def descend(optimizer: Optimizer | None, loss: Tensor) -> None:

@@ -38,7 +38,8 @@ def here(tmp_path, monkeypatch, capsys):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "a" / "mlp"
-    done = ganbook("train", "mlp", "--data", "digits", "--steps", 30, "--batch", 50, "--seed", 3, "--out", out)
+    how = ("--steps", 30, "--batch", 50, "--seed", 3, "--precision", "fp32")
+    done = ganbook("train", "mlp", "--data", "digits", *how, "--out", out)
     assert done.returncode == 0, done.stderr
     return out, done
 
@@ -46,6 +47,7 @@ def trained(tmp_path_factory):
 def test_train_writes_networks_numbers_and_pictures(trained):
     out, done = trained
     assert sorted(p.name for p in out.iterdir()) == [
+        ".lock",
         "D.safetensors",
         "G.safetensors",
         "card.json",
@@ -222,7 +224,7 @@ def test_every_option_of_train_reaches_the_run(monkeypatch, here, tmp_path):
     )  # fmt: skip
     assert seen["how"] == {"resume": Path("r"), "device": "cpu", "workers": 2, "tensorboard": True}
     here("train", "mlp", "--out", "o")
-    assert seen["plan"] == runs.Plan("mlp")  # what is not asked for is the recipe's own
+    assert seen["plan"] == runs.Plan("mlp", precision="auto")  # what is not asked for is the recipe's own
 
 
 def test_split_deals_a_folder_out(nasty, here):

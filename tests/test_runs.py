@@ -11,7 +11,7 @@ from ganbook import datasets
 from ganbook.checkpoints import STATE, read_note
 from ganbook.errors import InputError
 from ganbook.recipes import load_networks, recipe
-from ganbook.runs import Plan, begin, fill, objective_of, pick_device, picture_shape, train, updates
+from ganbook.runs import Plan, begin, fill, objective_of, picture_shape, train, updates
 
 SMALL = Plan(
     "dcgan64",
@@ -263,15 +263,18 @@ def test_a_folder_of_pictures_is_trained_on_and_told_about(tmp_path, monkeypatch
     assert str(tmp_path) not in (tmp_path / "run" / "card.json").read_text()
 
 
-def test_a_gpu_may_be_named_with_its_number_or_without(monkeypatch):
-    """torch refuses to make "cuda", without a number, the current device."""
-    from torch.cuda._utils import _get_device_index
+def test_what_precision_means_is_settled_once(tmp_path, monkeypatch):
+    """Auto is what is faster; a run that was cut goes on in what it began with, whatever is faster now."""
+    from ganbook import runs
 
-    chosen = []
-    monkeypatch.setattr(torch, "empty", lambda *args, **kwargs: None)
-    monkeypatch.setattr(torch.cuda, "set_device", lambda device: chosen.append(_get_device_index(device)))
-    assert [str(pick_device(name)) for name in ("cpu", "cuda", "cuda:1")] == ["cpu", "cuda", "cuda:1"]
-    assert chosen == [1]
+    faster = iter(["bf16", "never asked"])
+    monkeypatch.setattr(runs, "pick_precision", lambda name, where: next(faster) if name == "auto" else name)
+    plan = replace(SMALL, steps=2, save_every=1, precision="auto")
+    card = train(tmp_path, plan, device="cpu", progress=False)
+    assert card["precision"] == "bf16"
+    (tmp_path / "card.json").unlink()
+    longer = train(tmp_path, replace(plan, steps=3), resume=tmp_path, device="cpu", progress=False)
+    assert (longer["precision"], longer["steps"]) == ("bf16", 3)
 
 
 def test_what_is_kept_is_the_running_average_of_g(tmp_path, monkeypatch):

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from ganbook import datasets, evaluation, recipes, table
 from ganbook.__main__ import cli
 from ganbook.errors import InputError
-from ganbook.table import fill_table, model_table
+from ganbook.records import RECORDS
+from ganbook.table import as_markdown, fill_table, who_is_nearer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -58,18 +59,43 @@ def test_it_is_filled_run_by_run_and_goes_on_where_it_was_cut(small, tmp_path, m
     assert all(rows[name]["0"] == kept[name]["0"] and set(rows[name]) == {"0", "1"} for name in names)
 
 
-def test_it_is_shown_as_it_is_stored(small, tmp_path, monkeypatch):
+def test_it_is_shown_as_it_is_stored(small, tmp_path):
     fill_table(["dcgan64", "acgan"], 2, tmp_path / "out", tmp_path / "runs", "cpu")
     card = json.loads((tmp_path / "out" / "card.json").read_text())
-    monkeypatch.setattr(table, "read_record", lambda name: card)
-    lines = model_table("avatars").data.splitlines()
-    assert lines[0].startswith("| model | seeds | parameters | CPU-minutes | FID, avatars-classifier features |")
+    text = (tmp_path / "out" / "avatars.md").read_text()
+    assert text == as_markdown(card, "avatars")
+    lines = text.splitlines()
+    assert lines[0].startswith(
+        "| model | seeds | weights | CPU min | Fréchet | kernel | precision | recall | coverage | copying |"
+    )
     assert len({line.count("|") for line in lines[:4]}) == 1
     assert lines[2].startswith("| `dcgan64` | 2 |") and lines[2].endswith("|  |  |") and "±" in lines[3]
     distances = [run["distance"] for run in card["rows"]["dcgan64"].values()]
     assert f"| {sum(distances) / 2:.2f} ± " in lines[2]
-    with pytest.raises(InputError, match="no model of 'mnist' is in the table yet"):
-        model_table("mnist")
+    assert f"Made on {card['rows']['acgan']['0']['device']}, fp32, at commit" in text
+    assert "FID and KID in avatars-classifier features" in text
+    assert "1 epochs of avatars each; of each run 40 fakes against 40 held-out" in text
+    assert lines[-1].startswith("- `dcgan64`") and "`acgan`" in lines[-1]
+
+
+def test_a_verdict_says_how_sure_it_is():
+    def rows(ours, theirs):
+        return {"a": [{"distance": d} for d in ours], "b": [{"distance": d} for d in theirs]}
+
+    assert who_is_nearer(rows([1, 2], [3, 4]), "a", "b") == "`a` is nearer than `b` in each seed: 1.5 against 3.5."
+    assert "`a` is further off than `b` in each seed" in who_is_nearer(rows([3, 4], [1, 2]), "a", "b")
+    assert "with the one seed that there is" in who_is_nearer(rows([1], [2, 3]), "a", "b")
+    assert "overlap: 2.0 against 2.5, and no seeds tell them apart" in who_is_nearer(
+        rows([1, 3], [2, 3]), "a", "b"
+    )
+
+
+def test_the_books_table_is_its_record():
+    card = json.loads((RECORDS / "table" / "card.json").read_text())
+    runs = [run for seeds in card["rows"].values() for run in seeds.values()]
+    assert all(not run["commit"].endswith("+") for run in runs)
+    for data in {run["data"] for run in runs}:
+        assert (RECORDS / "table" / f"{data}.md").read_text() == as_markdown(card, data)
 
 
 def test_the_command(small, tmp_path):

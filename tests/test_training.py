@@ -8,7 +8,7 @@ from torch.optim import SGD, Adam
 from ganbook.data import ImageSet, digits
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
 from ganbook.objectives import NonSaturating
-from ganbook.training import descend, draw_z, fit, overhear, train_step
+from ganbook.training import descend, draw_z, fit, frozen, overhear, train_step
 
 
 def pair(seed=0):
@@ -91,6 +91,23 @@ def test_d_starts_its_turn_without_what_gs_turn_left_in_it(x):
     torch.manual_seed(1)
     train_step(G, D, NonSaturating(), opt_G, opt_D, x)
     torch.testing.assert_close(list(D.parameters()), expected)
+
+
+def test_gs_turn_gives_d_no_gradients_and_leaves_it_as_it_was(x):
+    """They would be thrown away; what D's own turn left is still there. A weight frozen for good stays so."""
+    left = []
+    for lr_g in (None, 0.1):  # G rests, G moves
+        torch.manual_seed(0)
+        G, D = pair()
+        next(D.parameters()).requires_grad_(False)
+        opt_G = SGD(G.parameters(), lr=lr_g) if lr_g else None
+        train_step(G, D, NonSaturating(), opt_G, SGD(D.parameters(), lr=0.1), x)
+        assert [p.requires_grad for p in D.parameters()] == [False] + [True] * (len(list(D.parameters())) - 1)
+        left.append([p.grad for p in D.parameters() if p.requires_grad])
+    assert all(torch.equal(a, b) for a, b in zip(*left, strict=True))
+    with pytest.raises(ZeroDivisionError), frozen(D):
+        1 / 0  # noqa: B018
+    assert [p.requires_grad for p in D.parameters()].count(True) == len(left[0])
 
 
 def test_the_two_turns_use_different_noise(x):

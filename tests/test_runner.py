@@ -1,0 +1,174 @@
+"""Whatever becomes of a chapter, the runner names it, goes on with the others, and leaves what can be used."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client.kernelspec import NoSuchKernel
+from nbformat.v4 import new_code_cell, new_notebook
+
+from ganbook import book
+from ganbook.book import build_site, format_report, refresh_outputs, run_chapter, run_chapters
+from ganbook.checkpoints import locked
+from ganbook.errors import InputError
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:papermill", "ignore::DeprecationWarning:jupyter_client"
+)
+
+
+@pytest.fixture
+def write_book(tmp_path, monkeypatch):
+    """write_book({name: [source of a cell, ...]}) makes a checkout of these chapters, and goes there."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(chapters: dict[str, list[str]]) -> None:
+        Path("book").mkdir()
+        listed = "".join(f"\n- file: book/{name}" for name in chapters)
+        Path("_toc.yml").write_text(f"root: book/index\nchapters:{listed}\n")
+        Path("book/index.md").write_text("# A book\n")
+        Path("_config.yml").write_text("title: a book\n")
+        for name, cells in chapters.items():
+            parameters = new_code_cell("quick = True\nseed = 0", metadata={"tags": ["parameters"]})
+            kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            notebook = new_notebook(
+                cells=[parameters, *map(new_code_cell, cells)], metadata={"kernelspec": kernel}
+            )
+            nbformat.write(notebook, f"book/{name}.ipynb")
+
+    return write
+
+
+# A process that was not waited for by the one that started it is a zombie: as good as gone.
+def is_gone(pid: int, seconds: float = 20) -> bool:
+    for _ in range(int(10 * seconds)):
+        try:
+            if "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text():
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+NOTE_PID = "import os, pathlib, signal, time\npathlib.Path('pid').write_text(str(os.getpid()))"
+
+
+def test_chapters_that_take_their_kernel_or_the_runner_with_them(write_book):
+    write_book({
+        "01-kills-the-runner": ["import os, signal", "os.kill(os.getppid(), signal.SIGKILL)"],
+        "02-kills-its-kernel": ["import os", "os._exit(1)"],
+        "03-good": ["print('still here')"],
+    })  # fmt: skip
+    runner, kernel, good = run_chapters()
+    assert runner["error"].endswith("the process that ran it died (memory?)")
+    assert kernel["error"].startswith("cell 4: DeadKernelError")  # papermill's own parameters are cell 2
+    assert good["error"] is None
+    assert "01-kills-the-runner failed in" in format_report([runner, kernel, good])
+    with pytest.raises(InputError, match="01-kills-the-runner.ipynb (was not run to its end|is missing)"):
+        build_site()
+    with pytest.raises(InputError, match="02-kills-its-kernel.ipynb failed and stays as it was: DeadKernelError"):
+        refresh_outputs(("02",))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see a process end")
+def test_a_chapter_that_hangs_is_ended_at_its_limit_and_named(write_book, monkeypatch):
+    """Also where its kernel is deaf to the interrupt that a cell gets at its own limit."""
+    write_book({"01-hangs": ["1 + 1", NOTE_PID, "signal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(600)"]})
+    monkeypatch.setitem(book.CHAPTER_LIMIT, True, 15)
+    (row,) = run_chapters()
+    assert row["error"] == "cell 5: it hung, and was ended after 15 seconds" and row["seconds"] < 60
+    assert is_gone(int(Path("book/pid").read_text()))
+
+
+def test_a_cell_that_hangs_is_ended_at_its_limit_and_named(write_book, monkeypatch):
+    write_book({"01-hangs": ["import time", "time.sleep(600)"]})
+    monkeypatch.setitem(book.CELL_LIMIT, True, 3)
+    row = run_chapter(Path("book/01-hangs.ipynb"), Path("_build/quick/book/01-hangs.ipynb"), True, 0)
+    assert row["error"].startswith("cell 4: CellTimeoutError") and "3 seconds" in row["error"]
+    with pytest.raises(InputError, match="01-hangs.ipynb (was not run to its end|ends in an error)"):
+        build_site()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see a process end")
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_run_says_so_and_leaves_no_process(write_book, end):
+    write_book({"01-good": ["print(1)"], "02-long": [NOTE_PID, "time.sleep(600)"]})
+    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    program = [sys.executable, "-c", start + "from ganbook.__main__ import main\nmain()", "run"]
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for _ in range(600):
+        if Path("book/pid").exists() and Path("book/pid").read_text():
+            break
+        time.sleep(0.1)
+    process.send_signal(end)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    # The kernel may have had its own last words before.
+    assert err.splitlines()[-1] == "ganbook: interrupted in 02-long: 1 of 2 chapters are done, and in _build/quick"
+    assert is_gone(int(Path("book/pid").read_text()))
+    assert '"01-good"' in Path("_build/quick/report.json").read_text()
+    with pytest.raises(
+        InputError, match="02-long.ipynb (was not run to its end|ends in an error).* `ganbook run` again"
+    ):
+        build_site()
+
+
+def test_two_runs_do_not_mix(write_book):
+    write_book({"01-good": ["print(1)"]})
+    with locked(Path("_build/quick")):
+        for call in (run_chapters, build_site):
+            with pytest.raises(InputError, match="_build/quick is being written by another process"):
+                call()
+
+
+def test_places_that_cannot_be_written(write_book):
+    write_book({"01-good": ["print(1)"]})
+    Path("_build").touch()
+    done = subprocess.run([sys.executable, "-m", "ganbook", "run"], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr == (
+        "ganbook: _build/quick cannot be written (Not a directory): choose another folder\n"
+    )
+    row = run_chapter(Path("book/01-good.ipynb"), Path("_build/quick/01-good.ipynb"), True, 0)
+    assert "NotADirectoryError" in row["error"] and row["claims"] == 0
+
+
+def test_a_full_disk_is_named_and_the_rows_still_come(write_book, monkeypatch, capsys):
+    write_book({"01-good": ["print(1)"]})
+
+    def full(*args, **how):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(book, "write", full)
+    monkeypatch.setattr(book, "run_apart", lambda *args: {"error": None})
+    assert run_chapters() == [{"chapter": "01-good", "error": None}]
+    assert "report.json cannot be written (No space left on device)" in capsys.readouterr().out
+    monkeypatch.setattr("papermill.execute_notebook", full)
+    row = run_chapter(Path("book/01-good.ipynb"), Path("_build/quick/01-good.ipynb"), True, 0)
+    assert row["error"] == "OSError: [Errno 28] No space left on device"
+
+
+def test_without_a_kernel_the_mend_is_named(write_book, monkeypatch):
+    write_book({"01-good": ["print(1)"]})
+
+    def none(*args, **how):
+        raise NoSuchKernel("python3")
+
+    monkeypatch.setattr("papermill.execute_notebook", none)
+    row = run_chapter(Path("book/01-good.ipynb"), Path("_build/quick/01-good.ipynb"), True, 0)
+    assert row["error"] == "Jupyter has no kernel python3: python -m ipykernel install --sys-prefix"
+
+
+def test_what_an_earlier_run_left_is_not_taken_for_this_ones(write_book, monkeypatch):
+    write_book({"01-good": ["print(1)"]})
+    target = Path("_build/quick/01-good.ipynb")
+    target.parent.mkdir(parents=True)
+    nbformat.write(new_notebook(cells=[new_code_cell("1", execution_count=1)]), target)
+    monkeypatch.setattr("papermill.execute_notebook", lambda *args, **how: 1 / 0)
+    row = run_chapter(Path("book/01-good.ipynb"), target, True, 0)
+    assert "ZeroDivisionError" in row["error"] and not target.exists()
