@@ -4,6 +4,9 @@ BIN := .venv/bin
 # Threads that wait for each other sleep instead of spinning: on a busy machine a training step is then 5 times as fast (LOG.md).
 export OMP_WAIT_POLICY ?= PASSIVE
 
+# Two files at a time, a file in one process from its beginning to its end: a chapter is one long story.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
 .PHONY: help book test soak check format full outputs lock vendor clean
 
 help:
@@ -30,8 +33,8 @@ book: .venv/installed
 	$(BIN)/ganbook site
 
 test: .venv/installed
-	$(BIN)/python -m pytest tests
-	$(BIN)/python -m pytest --nbval book/
+	$(PYTEST) tests
+	$(PYTEST) --nbval book/
 
 soak: .venv/installed
 	$(BIN)/python -m pytest tests -m soak
