@@ -16,7 +16,8 @@ claims      sentences that are checked                 book         running and 
 conditional networks that know labels, by wrapping     classifiers  judges: does a fake show its label?
 tags        a folder whose tags.csv names colours      conditioning ways of telling the label, compared
 evaluation  a trained generator, measured              published    the tutorials' own models
-table       all of them, measured alike             machine      device, precision, surroundings
+table       all of them, measured alike                machine     device, precision, surroundings
+latent      walks, directions, inversion of z          export      a generator for a web page
 """
 
 __version__ = "0.1.0"

@@ -370,7 +370,8 @@ def main() -> None:
     except (InputError, click.ClickException) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         hint = "" if isinstance(error, InputError) else " (see ganbook --help)"
-        click.echo(f"ganbook: {message}{hint}", err=True)
+        line = " ".join(message.split())  # an argument may hold line breaks
+        click.echo(f"ganbook: {line}{hint}", err=True)
         sys.exit(2)
     except OSError as error:  # a full disk, no permission to write
         click.echo(f"ganbook: {error.filename or 'a file'}: {error.strerror or error}", err=True)
