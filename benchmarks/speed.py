@@ -240,6 +240,7 @@ def main(models, rounds: int, seconds: float, out: Path, device: str, peak) -> N
         return
     card = {"command": "python benchmarks/speed.py", "rounds": rounds, **surroundings(where)}
     card |= {"precision": pick_precision("auto", where), "limits": limits(where), "models": {}}
+    out.mkdir(parents=True, exist_ok=True)
     for name in models or MODELS:
         card["models"][name] = measure(name, rounds, seconds, where)
         print(
@@ -247,9 +248,8 @@ def main(models, rounds: int, seconds: float, out: Path, device: str, peak) -> N
             {key: round(statistics.median(ms), 1) for key, ms in card["models"][name]["ms"].items()},
             flush=True,
         )
-    out.mkdir(parents=True, exist_ok=True)
-    write(out / "card.json", json.dumps(card, indent=1).encode())
-    write(out / "speed.md", as_markdown(card).encode())
+        write(out / "card.json", json.dumps(card, indent=1).encode())
+        write(out / "speed.md", as_markdown(card).encode())
 
 
 if __name__ == "__main__":
