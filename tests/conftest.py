@@ -82,6 +82,9 @@ def visit(chromium, address):
         wrong.append(f"asked for {route.request.url}")
         route.abort()
 
+    def failed(request) -> bool:  # whoever leaves a page aborts what it still loads
+        return request.failure != "net::ERR_ABORTED"
+
     def open_page(path: str, **how):
         context = chromium.new_context(**{"viewport": {"width": 1_440, "height": 900}, **how})
         contexts.append(context)
@@ -89,7 +92,9 @@ def visit(chromium, address):
         page = context.new_page()
         page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
+        page.on(
+            "requestfailed", lambda request: wrong.append(f"failed: {request.url}") if failed(request) else None
+        )
         page.on("response", lambda r: wrong.append(f"{r.status}: {r.url}") if r.status >= 400 else None)
         page.goto(f"{address}/{path}")
         return page
