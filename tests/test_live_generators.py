@@ -224,7 +224,8 @@ def test_the_grid_is_drawn_row_by_row_while_the_page_answers(visit):
     }""")
     page.click("[name=grid]")  # begins anew, and gives up the first
     page.wait_for_function("said.includes('3')")
-    assert page.evaluate("said") == ["1", "2", "3"]
+    said = page.evaluate("said")  # the first may have come to another row before the click
+    assert said[said.index("1") :] == ["1", "2", "3"]
 
 
 def test_the_whole_grid(visit):
