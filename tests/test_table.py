@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from ganbook import datasets, evaluation, recipes, table
@@ -72,19 +73,26 @@ def test_it_is_shown_as_it_is_stored(small, tmp_path):
     assert lines[2].startswith("| `dcgan64` | 2 |") and lines[2].endswith("|  |  |") and "±" in lines[3]
     distances = [run["distance"] for run in card["rows"]["dcgan64"].values()]
     assert f"| {sum(distances) / 2:.2f} ± " in lines[2]
-    assert f"Made on {card['rows']['acgan']['0']['device']}, fp32, at commit" in text
+    assert (
+        f"Made on {card['rows']['acgan']['0']['device']}, {torch.get_num_threads()} thread(s), fp32, at commit"
+        in text
+    )
     assert "FID and KID in avatars-classifier features" in text
     assert "1 epochs of avatars each; of each run 40 fakes against 40 held-out" in text
-    assert lines[-1].startswith("- `dcgan64`") and "`acgan`" in lines[-1]
+    assert lines[-1].startswith("- Not yet measured with 3 seeds: `dcgan64`, `dcgan96`, `acgan`, `dcgan64-p")
 
 
 def test_a_verdict_says_how_sure_it_is():
     def rows(ours, theirs):
         return {"a": [{"distance": d} for d in ours], "b": [{"distance": d} for d in theirs]}
 
-    assert who_is_nearer(rows([1, 2], [3, 4]), "a", "b") == "`a` is nearer than `b` in each seed: 1.5 against 3.5."
-    assert "`a` is further off than `b` in each seed" in who_is_nearer(rows([3, 4], [1, 2]), "a", "b")
-    assert "with the one seed that there is" in who_is_nearer(rows([1], [2, 3]), "a", "b")
+    assert (
+        who_is_nearer(rows([1, 2], [3, 4]), "a", "b")
+        == "`a` is nearer than `b` with each seed (2 and 2, too few to be sure): 1.5 against 3.5."
+    )
+    assert "`a` is further off than `b` with each seed" in who_is_nearer(rows([3, 4], [1, 2]), "a", "b")
+    assert "nearer than `b` with each seed (1 and 2, too few" in who_is_nearer(rows([1], [2, 3]), "a", "b")
+    assert "with each seed (3 and 4): 2.0 against 6.5" in who_is_nearer(rows([1, 2, 3], [5, 6, 7, 8]), "a", "b")
     assert "overlap: 2.0 against 2.5, and no seeds tell them apart" in who_is_nearer(
         rows([1, 3], [2, 3]), "a", "b"
     )
