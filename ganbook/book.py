@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from threading import RLock
 
 import nbformat
 import papermill
@@ -20,6 +21,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from tqdm.auto import tqdm
 
 from ganbook.checkpoints import locked, write
 from ganbook.errors import InputError
@@ -125,6 +127,7 @@ def run_apart(source: Path, target: Path, quick: bool, seed: int) -> dict:
 def send_row(send, *how) -> None:
     """What the process does. Asked to end, it takes its kernel with it."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    tqdm.set_lock(RLock())  # papermill's bar would make a semaphore, which outlives a process that is killed
     try:
         send.send(run_chapter(*how))
     except KeyboardInterrupt:
