@@ -1,6 +1,8 @@
 """Moving about in latent space: paths from one z to another, directions, and the z of a given picture."""
 
 import torch
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from ganbook.errors import InputError
@@ -116,28 +118,19 @@ class LinearProbe:
                 f"vectors {tuple(x.shape)} and labels {tuple(y.shape)} do not belong "
                 "together: give (n, d) and (n,)"
             )
-        x = x.double()
-        self.mean, self.sd = x.mean(0), x.std(0).clamp(min=1e-6)
-        x = (x - self.mean) / self.sd
-        code = nn.functional.one_hot(y, num_classes).double()
-        self.share = code.mean(0)  # (K,)
-        n, d = x.shape
-        if n < d:  # the same weights, from the smaller of two systems of equations
-            inner = x @ x.T + ridge * n * torch.eye(n, dtype=x.dtype, device=x.device)
-            self.weights = x.T @ torch.linalg.solve(inner, code - self.share)
-        else:
-            inner = x.T @ x + ridge * n * torch.eye(d, dtype=x.dtype, device=x.device)
-            self.weights = torch.linalg.solve(inner, x.T @ (code - self.share))
+        self.scaler = StandardScaler().fit(x.double().cpu())
+        code = nn.functional.one_hot(y.cpu(), num_classes)  # (n, K)
+        self.fit = Ridge(ridge * len(x)).fit(self.scaler.transform(x.double().cpu()), code)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The label with the highest score: (B, d) -> (B,) int64."""
-        scores = (x.double() - self.mean) / self.sd @ self.weights + self.share
-        return scores.argmax(1)
+        """The label with the highest score: (B, d) -> (B,) int64, on the CPU."""
+        scores = self.fit.predict(self.scaler.transform(x.double().cpu()))
+        return torch.from_numpy(scores.argmax(1))
 
     def accuracy(self, x: Tensor, y: Tensor) -> float:
-        return (self(x) == y).double().mean().item()
+        return (self(x) == y.cpu()).double().mean().item()
 
     def directions(self) -> Tensor:
         """Unit vectors (K, d): where the score of each value rises fastest."""
-        slopes = (self.weights / self.sd[:, None]).T
+        slopes = torch.from_numpy(self.fit.coef_ / self.scaler.scale_)
         return (slopes / slopes.norm(dim=1, keepdim=True)).float()

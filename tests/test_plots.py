@@ -24,6 +24,7 @@ from ganbook.plots import (
     show_film,
     show_losses,
     show_points,
+    show_rows,
     small_png,
     trace_layers,
     watch,
@@ -45,6 +46,17 @@ def test_save_images_writes_what_grid_shows(tmp_path):
     with Image.open(tmp_path / "some.png") as picture:
         assert picture.mode == "L"
         assert picture.convert("RGB").tobytes() == grid(images, columns=3).numpy().tobytes()
+
+
+def test_rows_of_pictures_hold_the_first_of_each(monkeypatch):
+    drawn = []
+    monkeypatch.setattr("ganbook.plots.draw_grid", lambda axes, x, columns, names: drawn.append((x, columns, names)))
+    dark, light = torch.full((5, 1, 4, 4), -1.0), torch.ones(5, 1, 4, 4)
+    light[3:] = 0  # beyond the three columns
+    shown = show_rows({"dark": dark, "light": light}, 3)
+    ((x, columns, names),) = drawn
+    assert x.flatten(1).mean(1).tolist() == [-1, -1, -1, 1, 1, 1] and (columns, names) == (3, ["dark", "light"])
+    assert Image.open(io.BytesIO(shown.data)).format == "JPEG"
 
 
 def test_layers_are_traced_in_the_order_of_the_data():
