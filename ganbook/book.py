@@ -299,10 +299,11 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def build_site() -> Path:
     """Assemble pages and executed notebooks (quick mode) in _build/source, and build _build/html from them."""
     with locked(BUILD / "quick"):  # not while they are being run
-        return assemble_and_build(BUILD / "quick", BUILD / "source")
+        return assemble_and_build(BUILD / "quick", BUILD / "source", BUILD)
 
 
-def assemble_and_build(executed: Path, source: Path) -> Path:
+def assemble_and_build(executed: Path, source: Path, out: Path) -> Path:
+    """The site of the notebooks that lie in `executed`, put together in `source`, as out/html."""
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree("book", source / "book", ignore=shutil.ignore_patterns("*.ipynb", ".*"))
     shutil.copytree(RECORDS, source / "ganbook" / "records", ignore=shutil.ignore_patterns("*.safetensors"))
@@ -310,13 +311,13 @@ def assemble_and_build(executed: Path, source: Path) -> Path:
         shutil.copy(name, source)
     for path in chapters().values():
         nbformat.write(hide_injected(tidy(read_executed(executed / path))), source / path)
-    shutil.rmtree(BUILD / "html", ignore_errors=True)
+    shutil.rmtree(out / "html", ignore_errors=True)
     jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
-    command = [*jupyter_book, "build", str(source), "--path-output", "."]
+    command = [*jupyter_book, "build", str(source), "--path-output", str(out.parent)]
     result = subprocess.run([*command, "--all", "-W", "--keep-going", "-n"])
     if result.returncode:
         raise InputError("the site has warnings or errors: they stand above, each with its page")
-    return BUILD / "html" / "index.html"
+    return out / "html" / "index.html"
 
 
 def read_executed(path: Path) -> nbformat.NotebookNode:

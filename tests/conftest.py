@@ -1,8 +1,6 @@
 """What several test files need."""
 
 import shutil
-import subprocess
-import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from ganbook.book import assemble_and_build
 
 TOP = Path(__file__).parent.parent
 
@@ -26,17 +26,10 @@ def one_thread():
 @pytest.fixture(scope="session")
 def site(tmp_path_factory) -> Path:
     """The book as HTML, from the stored outputs of its chapters."""
-    source = tmp_path_factory.mktemp("site")
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy(TOP / name, source)
-    shutil.copytree(TOP / "book", source / "book")
-    weights = shutil.ignore_patterns("*.safetensors")
-    shutil.copytree(TOP / "ganbook" / "records", source / "ganbook" / "records", ignore=weights)
-    jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
-    command = [*jupyter_book, "build", str(source), "--all", "-W", "--keep-going", "-n"]
-    built = subprocess.run(command, capture_output=True, text=True)
-    assert built.returncode == 0, built.stdout[-3_000:] + built.stderr[-3_000:]
-    return source / "_build" / "html"
+    folder = tmp_path_factory.mktemp("site")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(TOP)
+        return assemble_and_build(Path(), folder / "source", folder / "_build").parent
 
 
 class Quiet(SimpleHTTPRequestHandler):
