@@ -1,0 +1,77 @@
+"""The benchmark measures what it says: every way of it takes the same step."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from torch.optim import Adam
+
+from ganbook.mlp import MLPDiscriminator, MLPGenerator
+from ganbook.objectives import NonSaturating
+from ganbook.training import train_step
+
+spec = importlib.util.spec_from_file_location("speed", Path(__file__).parent.parent / "benchmarks" / "speed.py")
+speed = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(speed)
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+EXACT = set(speed.LEVERS) - {"bf16"}
+
+
+def steps_of(step, n: int = 3) -> list[float]:
+    """Both losses of each of n steps from the same weights with the same noise."""
+    torch.manual_seed(0)
+    G, D = MLPGenerator(), MLPDiscriminator()
+    optimizers = [Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True) for net in (G, D)]
+    x = torch.rand(16, 1, 28, 28) * 2 - 1
+    torch.manual_seed(1)
+    losses = [step(G, D, NonSaturating(), *optimizers, x, None) for _ in range(n)]
+    return [float(loss) for found in losses for loss in found[:2]]
+
+
+def test_every_lever_takes_the_step_of_the_package():
+    plain = steps_of(train_step)
+    ways = [set(), *({lever} for lever in EXACT), EXACT]
+    for way in ways:
+        found = steps_of(lambda *given, way=way: speed.both_turns(*given, way))
+        assert found == pytest.approx(plain, abs=1e-6), way
+    rough = steps_of(lambda *given: speed.both_turns(*given, EXACT | {"bf16"}))
+    assert rough == pytest.approx(plain, abs=0.02) and rough != pytest.approx(plain, abs=1e-6)
+
+
+def test_reuse_of_fakes_is_another_step():
+    """The first loss of D is the same; G then answers for the fakes that D has just seen."""
+    plain, again = steps_of(train_step), steps_of(lambda *given: speed.both_turns(*given, EXACT | {"reuse"}))
+    assert again[0] == pytest.approx(plain[0], abs=1e-6) and abs(again[1] - plain[1]) > 5e-6
+
+
+def test_every_contender_of_a_model_trains():
+    """Same first batch sizes, losses like each other's: none of them skips what the others do."""
+    running = speed.contenders("mlp", torch.device("cpu"))
+    assert list(running) == ["tutorial", *(k for k in speed.LEVERS if k in running), speed.PACKAGE, speed.REUSE]
+    for key, steps in running.items():
+        losses = [next(steps) for _ in range(3)]
+        d_loss, g_loss = (float(value) for value in losses[0][:2])
+        assert 1.0 < d_loss < 2.0 and 0.3 < g_loss < 1.5, key
+
+
+def test_the_benchmark_writes_its_card_and_its_page(tmp_path):
+    ran = CliRunner().invoke(speed.main, ["mlp", "--rounds", "2", "--seconds", "0", "--out", str(tmp_path)])
+    assert ran.exit_code == 0, ran.output
+    card = json.loads((tmp_path / "card.json").read_text())
+    model, page = card["models"]["mlp"], (tmp_path / "speed.md").read_text()
+    assert {len(times) for times in model["ms"].values()} == {2} and min(map(min, model["ms"].values())) > 0
+    # Forward and backward through dense layers, 3 of D's turns and 1 of G's pass through each: about 6 a weight.
+    weights = sum(p.numel() for net in (MLPGenerator(), MLPDiscriminator()) for p in net.parameters())
+    assert 10 < model["operations"] / (speed.BATCH * weights) < 22
+    assert min(model["peak_mb"].values()) > 50 and card["limits"]["fp32_gflops"] > 1
+    assert page == speed.as_markdown(card) and f"| {model['peak_mb']['tutorial']:,} |" in page
+
+
+def test_the_ratio_is_that_of_each_round():
+    """A round in which the machine was slow for all tells as much as the others."""
+    assert speed.ratio({"tutorial": [10, 20, 100], "fast": [5, 5, 20]}, "fast") == "4.0 (2.0–5.0)"
+    assert speed.share({"ms": {speed.PACKAGE: [2.0]}, "operations": 1e9}, 1_000) == "50%"
