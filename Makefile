@@ -7,10 +7,11 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Two files at a time, a file in one process from its beginning to its end: a chapter is one long story.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help book test soak check format full outputs lock vendor clean
+.PHONY: help book pdf epub test soak check format full outputs lock vendor clean
 
 help:
 	@echo "make book     run all chapters in quick mode and build the site (_build/html/index.html)"
+	@echo "make pdf      the site in one file, _build/ganbook.pdf, after make book; make epub: _build/ganbook.epub"
 	@echo "make test     unit tests, then every page against its stored outputs"
 	@echo "make soak     the long tests: runs killed many times, many thousand bad inputs (an hour)"
 	@echo "make check    lint and format check; changes nothing"
@@ -18,7 +19,7 @@ help:
 	@echo "make full     run all chapters in full mode (a GPU, or hours) into _build/full"
 	@echo "make outputs  run all chapters in quick mode and store their outputs in book/"
 	@echo "make lock     write constraints.txt anew from pyproject.toml"
-	@echo "make vendor   fetch MathJax anew through npm, with checksums"
+	@echo "make vendor   fetch MathJax and axe-core anew through npm, with checksums"
 	@echo "make clean    remove _build (and keep .venv)"
 
 # Made once, and again when what it is made from has changed.
@@ -31,6 +32,10 @@ help:
 book: .venv/installed
 	$(BIN)/ganbook run
 	$(BIN)/ganbook site
+
+# From the site that `make book` built; Chromium sets the mathematics.
+pdf epub: .venv/installed
+	$(BIN)/ganbook volume $@
 
 test: .venv/installed
 	$(PYTEST) tests
@@ -62,6 +67,7 @@ clean:
 	rm -rf _build
 
 # The site fetches nothing: MathJax comes from npm once, and is committed with its licence and checksums.
+# So does axe-core, which looks for barriers on the pages: in tests alone, and no page ships it.
 vendor:
 	rm -rf _build/vendor book/_static/vendor/mathjax
 	mkdir -p _build/vendor book/_static/vendor/mathjax/output/chtml
@@ -69,3 +75,8 @@ vendor:
 	cp _build/vendor/package/LICENSE _build/vendor/package/es5/tex-mml-chtml.js book/_static/vendor/mathjax/
 	cp -r _build/vendor/package/es5/output/chtml/fonts book/_static/vendor/mathjax/output/chtml/
 	cd book/_static/vendor && find mathjax -type f | LC_ALL=C sort | xargs sha256sum > SHA256SUMS
+	rm -rf _build/vendor/package tests/vendor/axe-core
+	mkdir -p tests/vendor/axe-core
+	cd _build/vendor && npm pack --silent axe-core@4.14.1 && tar xzf axe-core-4.14.1.tgz
+	cp _build/vendor/package/LICENSE _build/vendor/package/axe.min.js tests/vendor/axe-core/
+	cd tests/vendor && find axe-core -type f | LC_ALL=C sort | xargs sha256sum > SHA256SUMS

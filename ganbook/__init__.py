@@ -18,6 +18,11 @@ tags        a folder whose tags.csv names colours      conditioning ways of tell
 evaluation  a trained generator, measured              published    the tutorials' own models
 table       all of them, measured alike                machine     device, precision, surroundings
 latent      walks, directions, inversion of z          export      a generator for a web page
+cover       the picture on the cover                   pages       what the book says about itself
+theme       what the site's theme gets wrong           volumes     the book as PDF and EPUB
+diseases    mistakes, each with what it does           health      what training never comes back from
+team        several processes, one model               cyclegan     one kind of picture into another
+translation a CycleGAN's run, and its use
 """
 
 __version__ = "0.1.0"

@@ -57,11 +57,16 @@ NETWORKS = ("image_size", "latent_dim", "width_g", "width_d")  # options of `tra
     metavar="NAME|FOLDER",
     help="digits, mnist, avatars, celeba, or a folder of pictures; for cgan and acgan one with a tags.csv.",
 )
+@click.option(
+    "--data-b", metavar="FOLDER", help="For cyclegan: --data holds pictures of kind A, this one of kind B."
+)
 @click.option("--out", type=FOLDER, required=True, help="Folder to write; made if missing.")
 @click.option("--steps", type=COUNT, help="Updates of each network in all, also after --resume.")
 @click.option("--epochs", type=COUNT, help="Instead of --steps: passes over the data.")
 @click.option("--batch", "batch_size", type=COUNT, help="Pictures in a batch.")
-@click.option("--size", "image_size", type=COUNT, help="Sides of the pictures, for dcgan64, dcgan96 and acgan.")
+@click.option(
+    "--size", "image_size", type=COUNT, help="Sides of the pictures, for dcgan64, dcgan96, acgan and cyclegan."
+)
 @click.option("--latent-dim", type=COUNT, help="Numbers in z.")
 @click.option("--width-g", type=COUNT, help="Channels of G's widest picture; deeper layers have multiples.")
 @click.option("--width-d", type=COUNT, help="Channels of D's first layer; deeper ones have multiples.")
@@ -95,31 +100,83 @@ NETWORKS = ("image_size", "latent_dim", "width_g", "width_d")  # options of `tra
 )
 @click.option("--seed", type=ANY_SEED, default=0, show_default=True, help="Of networks, order, z.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps; auto takes a GPU.")
+@click.option(
+    "--devices",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    help="Processes of this machine that share each batch, on a GPU each, or all on the CPU.",
+)
+@click.option("--nodes", type=click.IntRange(1, 1024), default=1, show_default=True, help="Machines, by torchrun.")
 @PRECISION
-def train(recipe: str, out: Path, **asked) -> None:
-    """Train RECIPE (mlp, dcgan28, dcgan64, dcgan96, cgan, cgan-planes, acgan) into a folder.
+def train(recipe: str, out: Path, devices: int, nodes: int, **asked) -> None:
+    """Train RECIPE (mlp, dcgan28, dcgan64, dcgan96, cgan, cgan-planes, acgan, cyclegan) into a folder.
 
     Written are both networks, losses and pictures.
 
     An option that is left out is the recipe's own.
     """
-    from ganbook.runs import Plan
+    from ganbook.runs import Plan, train_together
     from ganbook.runs import train as run
 
-    if asked["steps"] and asked["epochs"]:
-        raise InputError(f"--steps {asked['steps']} and --epochs {asked['epochs']} both say how long: give one")
-    if asked["penalty_weight"] and not asked["penalty"]:
-        raise InputError(f"--penalty-weight {asked['penalty_weight']} weighs nothing: say which --penalty")
+    check_options(recipe, devices * nodes, asked)
     given = {key: value for key, value in asked.items() if value is not None}
     how = {key: given.pop(key) for key in ("resume", "device", "workers", "tensorboard") if key in given}
     networks = {key: given.pop(key) for key in NETWORKS if key in given}
-    card = run(out, Plan(recipe, networks=networks, **given), **how)
+    if recipe == "cyclegan":
+        return train_cyclegan(out, networks, given, how)
+    plan = Plan(recipe, networks=networks, **given)
+    if devices * nodes > 1:
+        card = train_together(out, plan, devices, nodes, **how)
+        if card is None:  # under torchrun: the first process speaks
+            return
+    else:
+        card = run(out, plan, **how)
     last = card["last_epoch"]
     click.echo(
         f"{card['steps']:,} steps in {card['minutes']:.1f} min; over the last epoch "
         f"D's loss {last['d_loss']:.3f}, G's loss {last['g_loss']:.3f}\n"
         f"networks, losses and pictures are in {out}"
     )
+
+
+def check_options(recipe: str, processes: int, asked: dict) -> None:
+    """Raise InputError for options that contradict each other."""
+    if asked["steps"] and asked["epochs"]:
+        raise InputError(f"--steps {asked['steps']} and --epochs {asked['epochs']} both say how long: give one")
+    if asked["penalty_weight"] and not asked["penalty"]:
+        raise InputError(f"--penalty-weight {asked['penalty_weight']} weighs nothing: say which --penalty")
+    if asked["data_b"] and recipe != "cyclegan":
+        raise InputError(f"--data-b {asked['data_b']} is for cyclegan: {recipe} learns from one set of pictures")
+    if processes > 1 and recipe == "cyclegan":
+        raise InputError("--devices and --nodes are not for cyclegan: it trains in one process")
+
+
+def train_cyclegan(out: Path, networks: dict, given: dict, how: dict) -> None:
+    from ganbook.translation import CyclePlan, train
+
+    card = train(out, CyclePlan("cyclegan", networks=networks, **given), **how)
+    last = card["last_steps"]
+    click.echo(
+        f"{card['steps']:,} steps in {card['minutes']:.1f} min; over the last ones D_A's and D_B's loss "
+        f"{last['d_loss']:.3f}, G's and F's {last['g_loss']:.3f}, there and back {last['cycle']:.3f}\n"
+        f"networks, losses and pictures are in {out}: `ganbook translate` uses them"
+    )
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--data", type=FOLDER, required=True, help="Folder of pictures to translate.")
+@click.option("--out", type=FOLDER, required=True, help="Folder to write; made if missing.")
+@click.option("--back", is_flag=True, help="From B to A.  [default: from A to B]")
+def translate(folder: Path, data: Path, out: Path, back: bool) -> None:
+    """Translate pictures with the CycleGAN trained in FOLDER: each becomes a PNG of the same name."""
+    from ganbook.runs import tell_skipped
+    from ganbook.translation import translate_folder
+
+    n, skipped = translate_folder(folder, data, out, back)
+    tell_skipped(skipped)
+    click.echo(f"{n:,} pictures in {out}")
 
 
 @cli.command()
@@ -275,22 +332,29 @@ def classifier(name: str, seed: int) -> None:
 
 
 @cli.command()
-@click.argument("name", type=click.Choice(["ring", "guidelines", "conditioning"]))
+@click.argument("name", type=click.Choice(["ring", "guidelines", "conditioning", "diseases"]))
 @click.option("--seeds", type=COUNT, default=20, show_default=True, help="Seeds 0, 1, 2, … each.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="As for record.")
 def study(name: str, seeds: int, out: Path | None) -> None:
     """Make the book's record of the study NAME.
 
     ring: every objective on the ring of Gaussians. guidelines: the DCGAN paper's guidelines, each taken back.
-    conditioning: every way of telling networks the label, on digits and avatars.
+    conditioning: every way of telling networks the label, on digits and avatars. diseases: what goes wrong, each
+    mistake and the same without it.
     """
     from ganbook.conditioning import record_conditioning
+    from ganbook.diseases import record_diseases
     from ganbook.guidelines import record_guidelines
     from ganbook.records import RECORDS
     from ganbook.studies import record_ring
 
     out = out or RECORDS / name
-    make = {"ring": record_ring, "guidelines": record_guidelines, "conditioning": record_conditioning}
+    make = {
+        "ring": record_ring,
+        "guidelines": record_guidelines,
+        "conditioning": record_conditioning,
+        "diseases": record_diseases,
+    }
     make[name](out, seeds)
     click.echo(f"record of {name} over {seeds} seeds in {out}")
 
@@ -331,6 +395,15 @@ def export(recipe: str, out: Path, precision: str) -> None:
 
 
 @cli.command()
+def cover() -> None:
+    """Draw the picture on the book's cover, book/_static/cover.jpg, by the generators of its full runs."""
+    from ganbook.cover import COVER, save_cover
+
+    save_cover()
+    click.echo(f"the cover is in {COVER}")
+
+
+@cli.command()
 @click.argument("chapters", nargs=-1)
 @click.option(
     "--full", is_flag=True, help="Real data and the sources' budgets: minutes to hours.  [default: quick mode]"
@@ -360,6 +433,18 @@ def site() -> None:
     from ganbook.book import build_site
 
     click.echo(f"the book is at {build_site().resolve().as_uri()}")
+
+
+@cli.command()
+@click.argument("kind", type=click.Choice(["pdf", "epub"]))
+def volume(kind: str) -> None:
+    """Make one file of the site that `ganbook site` built: _build/ganbook.pdf or _build/ganbook.epub."""
+    from ganbook.book import BUILD
+    from ganbook.volumes import save_epub, save_pdf
+
+    out = BUILD / f"ganbook.{kind}"
+    shown = {"pdf": save_pdf, "epub": save_epub}[kind](out)
+    click.echo(f"the book, {shown} pictures, is in {out}")
 
 
 def main() -> None:

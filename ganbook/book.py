@@ -311,6 +311,8 @@ def assemble_and_build(executed: Path, source: Path, out: Path) -> Path:
         shutil.copy(name, source)
     for path in chapters().values():
         nbformat.write(hide_injected(tidy(read_executed(executed / path))), source / path)
+    if (executed / "report.json").is_file():
+        shutil.copy(executed / "report.json", source)  # for the page that says whether it still runs
     shutil.rmtree(out / "html", ignore_errors=True)
     jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
     command = [*jupyter_book, "build", str(source), "--path-output", str(out.parent)]

@@ -73,6 +73,7 @@ class Ordered:
     seed: int
     start: int = 0  # batches to pass over, without loading them
     even: bool = False  # each combination of labels as often as any other that occurs, however rare
+    share: tuple[int, int] = (0, 1)  # which part of each batch, of how many: for processes that train together
 
     def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Epoch after epoch, without end; each in a new order, every picture once (but if `even`: as drawn)."""
@@ -80,7 +81,16 @@ class Ordered:
         orders = (self.order(generator) for _ in count())
         batches = (rows for order in orders for rows in order.split(batch_size))
         for rows in islice(batches, self.start, None):
-            yield self.images.take(rows)
+            yield self.images.take(self.part(rows))
+
+    def part(self, rows: Tensor) -> Tensor:
+        """This share of a batch. All are of one size.
+
+        What lacks is filled up with pictures of the batch.
+        """
+        part, parts = self.share
+        each = -(-len(rows) // parts)
+        return rows[torch.arange(part, each * parts, parts) % len(rows)]
 
     def order(self, generator: torch.Generator) -> Tensor:
         if not self.even:

@@ -89,6 +89,7 @@ def as_bytes(x: Tensor) -> Tensor:
 
 
 def classifier_eye(data: str, device: torch.device) -> Eye:
+    """The features of the book's own classifier, which never met a GAN. InputError: it has none for data."""
     if data not in JUDGES:
         raise InputError(
             f"the book has no classifier for the pictures of {data!r}: take --features inception, which needs "

@@ -46,12 +46,14 @@ def swap(net: nn.Module, kind: type[nn.Module] | tuple, make: Callable[[nn.Modul
 
 
 def with_hidden_layer(D: StridedDiscriminator) -> nn.Module:
+    """A fully connected hidden layer of 1,024 before the logit."""
     hidden = nn.Sequential(nn.Linear(128 * 7 * 7, 1024), nn.LeakyReLU(0.2), nn.Linear(1024, 1))
     D.net[-1] = hidden.apply(initialize)
     return D
 
 
 def with_default_weights(net: nn.Module) -> nn.Module:
+    """The weights that PyTorch begins with, in place of N(0, 0.02²)."""
     for layer in net.net:
         if hasattr(layer, "reset_parameters"):
             layer.reset_parameters()
@@ -59,6 +61,7 @@ def with_default_weights(net: nn.Module) -> nn.Module:
 
 
 def without_norm(G: StemGenerator) -> nn.Module:
+    """G with nothing in the places of its batch norms."""
     return swap(G, BATCH_NORM, lambda layer: nn.Identity())
 
 

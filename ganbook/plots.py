@@ -55,9 +55,9 @@ def small_png(figure: Figure) -> bytes:
 
 
 def show_rows(rows: dict[str, Tensor], columns: int):
-    """The first pictures (n, C, H, W) of each entry as a row with its name; as JPEG, which takes less room on a page.
+    """The first pictures (n, C, H, W) of each entry as a row with its name, for a notebook to show.
 
-    Returns the picture for a notebook to show.
+    As JPEG: it takes less room on a page.
     """
     from IPython.display import Image as Shown
 
@@ -161,6 +161,7 @@ def show_confusion(counts: Tensor, names: Sequence[str]) -> None:
 
 
 def draw_grid(axes, images: Tensor, columns: int, rows: Sequence[str] = (), tops: Sequence[str] = ()) -> None:
+    """Pictures (n, C, H, W) in [-1, 1] as a grid on axes, with names at its rows and above its columns."""
     picture = grid(images, columns)
     cell = (len(picture) - 2) / -(-len(images) // columns)
     axes.clear()

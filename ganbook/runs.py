@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import islice
 from numbers import Integral, Real
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing import ProcessExitedException
 from torch.optim import Adam, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
@@ -25,7 +27,6 @@ from ganbook.checkpoints import (
     load_network,
     load_state,
     locked,
-    not_finite,
     read_card,
     read_note,
     save_networks,
@@ -35,20 +36,17 @@ from ganbook.checkpoints import (
 from ganbook.data import ImageSet, Ordered
 from ganbook.datasets import load
 from ganbook.errors import InputError
+from ganbook.health import NUMBERS, READ_EVERY, trouble
 from ganbook.machine import pick_device, pick_precision, surroundings
 from ganbook.penalties import R1, R2, GradientPenalty, Penalized, WeightPenaltyOnG
 from ganbook.plots import grid, save_images
 from ganbook.recipes import build, recipe
 from ganbook.sampling import cycle_labels, draw_latents, evaluating, generate, sample
+from ganbook.team import ALONE, Team, launch
 from ganbook.training import Step, train_step
 
-NUMBERS = Step._fields[:4]  # d_loss, g_loss, d_real, d_fake
 # Parts of a run after which its pictures of the same z are kept: after 1, 5, 10, 25 and 50 of 50 epochs.
 MOMENTS = (0.02, 0.1, 0.2, 0.5, 1.0)
-READ_EVERY = 100  # steps: a read of the losses waits for the device
-# What never comes back, noticed at the next read. In the book's runs, 100 steps in a row always had one in which
-# D's means on real and fake pictures were 0.18 or more apart, and of ten pictures some pixel varied by 0.09.
-SAME, FLAT = 1e-5, 1e-4
 PENALTIES = {"r1": R1, "r2": R2, "gp": GradientPenalty}
 MOST = 2**40  # of anything that is counted
 COUNTS = ("steps", "epochs", "batch_size", "d_every", "g_every", "decay_every", "sample_every", "save_every")
@@ -154,15 +152,15 @@ def train(
     workers: int = 0,  # processes that decode a folder of pictures
     tensorboard: bool = False,  # log to out/tensorboard as well
     progress: bool = True,  # a bar on stderr
+    team: Team = ALONE,  # the processes that do it together
 ) -> dict:
     """Do what the plan says; write both networks, their card, losses and pictures to `out`. Returns the card."""
-    where, note = pick_device(device), begun(out, resume)
-    if plan.precision == "auto" and note:
-        plan = replace(plan, precision=note["plan"]["precision"])  # a run goes on as it began
-    plan = replace(plan, precision=pick_precision(plan.precision, where))
-    plan, images, skipped = open_data(fill(plan), workers)
+    where, note = team.device(pick_device(device)), team.agreed(lambda: begun(out, resume))
+    plan = settle(plan, note, where, team)
+    with team.first_alone():
+        plan, images, skipped = open_data(fill(plan), workers)
     run = begin(plan, where)
-    check_last_batch(run.G, len(images), plan.batch_size)
+    check_last_batch(run.G, len(images), plan.batch_size, team.size)
     if note:
         check_plan(plan, note["plan"], resume)
         run.restore(resume)
@@ -171,14 +169,30 @@ def train(
             print(f"{out} is finished: {run.n:,} of {plan.steps:,} steps are done, nothing changes")
             return read_card(out)
         print(f"going on at step {run.n:,} of {plan.steps:,}")
-    card = {**asdict(plan), "pictures": len(images), "skipped": len(skipped)}
+    card = {**asdict(plan), "pictures": len(images), "skipped": len(skipped), "processes": team.size}
     card |= labels_of(images) if recipe(plan.recipe).labelled else {}
     card |= surroundings(where, plan.precision)  # noted before the run: the code that runs is the code of now
+    if team.rank:  # the first process writes
+        follow(run, plan, images.to(where), out, None, False, team)
+        return card
     with locked(out), telling_what_is_left(out):
         check_unchanged(out, resume, note)
         with board(out, run.n) if tensorboard else nullcontext() as log:
-            follow(run, plan, images.to(where), out, log, progress)
+            follow(run, plan, images.to(where), out, log, progress, team)
         return finish(run, plan, out, card)
+
+
+def settle(plan: Plan, note: dict | None, where: torch.device, team: Team) -> Plan:
+    """The plan with the precision that it had when the run began, or that is faster here."""
+    if plan.precision == "auto" and note:
+        plan = replace(plan, precision=note["plan"]["precision"])
+    return replace(plan, precision=team.agreed(lambda: pick_precision(plan.precision, where)))
+
+
+def train_together(out: Path, plan: Plan, devices: int, nodes: int, device: str = "auto", **how) -> dict | None:
+    """`train` in several processes: devices on each of the nodes. Returns the card, in the first of them."""
+    with telling_what_is_left(out):
+        return launch(partial(train, out, plan, device=device, **how), devices, nodes, pick_device(device).type)
 
 
 def begun(out: Path, resume: Path | None) -> dict | None:
@@ -204,11 +218,14 @@ def tell_state(resume: Path | None, note: dict | None) -> None:
 
 @contextmanager
 def telling_what_is_left(out: Path) -> Iterator[None]:
-    """A run that ends early, by Ctrl-C or by a full disk, says what is left of it."""
+    """A run that ends early, by Ctrl-C, a full disk or a dead process, says what is left of it."""
     try:
         yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted: {left(out)}") from None
+    except ProcessExitedException as ended:
+        name = f"process {ended.error_index} died ({ended.signal_name or ended.exit_code})"
+        raise InputError(f"{name}, the others were ended: {left(out)}") from None
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error.strerror}): {left(out)}") from error
 
@@ -254,10 +271,11 @@ def check_plan(plan: Plan, begun: dict, folder: Path) -> None:
             )
 
 
-def check_last_batch(G: nn.Module, pictures: int, batch_size: int) -> None:
+def check_last_batch(G: nn.Module, pictures: int, batch_size: int, processes: int = 1) -> None:
     """Batch norm over single numbers cannot take a batch of one."""
     over_numbers = any(isinstance(layer, nn.BatchNorm1d) for layer in G.modules())
-    if over_numbers and 1 in (batch_size, pictures % batch_size):
+    shares = {-(-batch // processes) for batch in (batch_size, pictures % batch_size) if batch}
+    if over_numbers and 1 in shares:
         raise InputError(
             f"{pictures:,} pictures in batches of {batch_size} leave one alone, and this G has batch norm, which "
             f"needs two: take --batch {batch_size + 1}"
@@ -353,46 +371,48 @@ def objective_of(plan: Plan, G: nn.Module):
     return WeightPenaltyOnG(objective, G, plan.l2) if plan.l2 else objective
 
 
-def updates(run: Run, plan: Plan, images: ImageSet) -> Iterator[Step]:
+def updates(run: Run, plan: Plan, images: ImageSet, team: Team = ALONE) -> Iterator[Step]:
     """The plan's steps that are still to do: `fit`, with what only a long run needs."""
-    objective = objective_of(plan, run.G)
-    batches = Ordered(images, plan.seed, start=run.n, even=plan.even).batches(plan.batch_size)
-    for n, (x, y) in enumerate(islice(batches, plan.steps - run.n), run.n + 1):
-        run.G.train()
-        run.D.train()
+    objective, G, D = objective_of(plan, run.G), team.join(run.G), team.join(run.D)
+    ordered = Ordered(images, plan.seed, start=run.n, even=plan.even, share=(team.rank, team.size))
+    for n, (x, y) in enumerate(islice(ordered.batches(plan.batch_size), plan.steps - run.n), run.n + 1):
+        G.train()
+        D.train()
         turn_G = run.opt_G if n % plan.g_every == 0 else None
         turn_D = run.opt_D if n % plan.d_every == 0 else None
+        team.vary_noise(plan.seed, n)
         # The cache is off: it would hand G's turn the weights that D had before its own.
         with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.precision == "bf16", cache_enabled=False):
-            step = train_step(run.G, run.D, objective, turn_G, turn_D, x, y)
+            step = train_step(G, D, objective, turn_G, turn_D, x, y)
         if run.average and turn_G:
             run.average.update_parameters(run.G)
         yield step._replace(n=n)
 
 
-def follow(run: Run, plan: Plan, images: ImageSet, out: Path, log, progress: bool) -> None:
+def follow(run: Run, plan: Plan, images: ImageSet, out: Path, log, progress: bool, team: Team = ALONE) -> None:
     """Train to the plan's last step: note the numbers, keep pictures of the same z, save, log."""
-    shown, recent = moments(plan.steps), []
+    recent = []
     started, cpu_started = time.perf_counter() - run.seconds, time.process_time() - run.cpu_seconds
-    steps = updates(run, plan, images)
+    steps = updates(run, plan, images, team)
     for step in tqdm(steps, total=plan.steps, initial=run.n, unit="step", mininterval=1, disable=not progress):
         run.n = step.n
         recent.append(torch.stack(step[:4]))
         saving = is_due(plan.save_every, step.n) or step.n == plan.steps
         if saving or len(recent) == READ_EVERY:
-            recent = read(run, recent, log)
+            recent = read(run, team.mean(torch.stack(recent)), log)
             notice(run, out)
-        look(run, plan, images, out, log, shown=step.n in shown)
+        if team.rank == 0:
+            look(run, plan, images, out, log)
         if is_due(plan.decay_every, step.n):
             halve_rates(run)
-        if saving:
+        if saving and team.rank == 0:
             run.seconds, run.cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
             run.save(out, plan)
 
 
-def read(run: Run, recent: list[Tensor], log) -> list[Tensor]:
-    """Take the numbers of the last steps to the CPU, and to the log. Returns an empty list for the next ones."""
-    run.numbers.append(torch.stack(recent).cpu())
+def read(run: Run, recent: Tensor, log) -> list[Tensor]:
+    """Take the numbers of the last steps (n, 4) to the CPU, and to the log. Returns a list for the next ones."""
+    run.numbers.append(recent.cpu())
     for n, values in enumerate(run.numbers[-1].tolist() if log else [], run.n - len(recent) + 1):
         for name, value in zip(NUMBERS, values, strict=True):
             log.add_scalar(name, value, n)
@@ -412,36 +432,16 @@ def halve_rates(run: Run) -> None:
 def notice(run: Run, out: Path) -> None:
     """Raise InputError where the last READ_EVERY steps show what training never comes back from."""
     numbers = torch.cat(run.numbers[-READ_EVERY:])[-READ_EVERY:]  # a read brings one step or more
-    what = no_numbers(run, numbers) or stuck(run, numbers)
+    what = trouble(run.parts()[0], numbers, run.n)
     if what:
         note = read_note(out)
         kept = f"the state of step {note['n']:,} is kept in {out}" if note else "no state was written yet"
         raise InputError(f"{what}; {kept}; begin a new run with a smaller --lr-g and --lr-d, or --precision fp32")
 
 
-def no_numbers(run: Run, numbers: Tensor) -> str | None:
-    """What is NaN or infinite, of the numbers of the last steps (n, 4) or of the weights."""
-    for i, column in (~numbers.isfinite()).nonzero().tolist():
-        return f"{NUMBERS[column]} is {numbers[i, column]:g} at step {run.n - len(numbers) + 1 + i:,}"
-    bad = {name: not_finite(net.state_dict()) for name, net in run.parts()[0].items()}
-    first = next((f"{name} holds a NaN or an infinity in {key}" for name, key in bad.items() if key), None)
-    return first and f"{first} at step {run.n:,}"
-
-
-def stuck(run: Run, numbers: Tensor) -> str | None:
-    """Which of D and G gives the same, whatever it is given."""
-    if len(numbers) < READ_EVERY:
-        return None
-    if (numbers[:, 2] - numbers[:, 3]).abs().max() < SAME:
-        return f"D says the same of every picture, since step {run.n - READ_EVERY + 1:,} or longer: it is dead"
-    pictures = generate(run.G, draw_latents(run.G, 10, seed=0), cycle_labels(run.G, 10))
-    flat = pictures.std(0).max() < FLAT
-    return f"G makes the same picture of every z at step {run.n:,}: it has collapsed" if flat else None
-
-
-def look(run: Run, plan: Plan, images: ImageSet, out: Path, log, shown: bool) -> None:
+def look(run: Run, plan: Plan, images: ImageSet, out: Path, log) -> None:
     """Keep what G makes of the same z now: ten pictures if they are to be shown, and 64 as a PNG where due."""
-    if shown:
+    if run.n in moments(plan.steps):
         G = run.kept_G
         run.progress.append(generate(G, draw_latents(G, 10, seed=0), cycle_labels(G, 10)).cpu())
         run.shown.append(run.n)
@@ -490,9 +490,9 @@ def epoch_means(numbers: Tensor, per_epoch: int) -> dict:
     }
 
 
-def as_csv(numbers: Tensor) -> str:
+def as_csv(numbers: Tensor, names: tuple[str, ...] = NUMBERS) -> str:
     lines = (f"{n},{','.join(f'{value:.6g}' for value in line)}" for n, line in enumerate(numbers.tolist(), 1))
-    return "\n".join([f"n,{','.join(NUMBERS)}", *lines, ""])
+    return "\n".join([f"n,{','.join(names)}", *lines, ""])
 
 
 def moments(steps: int) -> list[int]:

@@ -440,7 +440,7 @@ HEAVY = {  # command -> what would take long, once all is understood
     "record": ["ganbook.recording.record"],
     "classifier": ["ganbook.classifiers.record_classifier"],
     "study": ["ganbook.studies.record_ring", "ganbook.guidelines.record_guidelines",
-              "ganbook.conditioning.record_conditioning"],
+              "ganbook.conditioning.record_conditioning", "ganbook.diseases.record_diseases"],
     "table": ["ganbook.table.train_and_measure"],
     "run": ["ganbook.book.run_apart"],
     "outputs": ["ganbook.book.execute"],

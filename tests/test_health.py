@@ -9,7 +9,8 @@ import torch
 from ganbook import datasets, runs
 from ganbook.checkpoints import load_state, not_finite, read_note
 from ganbook.errors import InputError
-from ganbook.runs import READ_EVERY, SAME, Plan, begin, fill, open_data, train
+from ganbook.health import READ_EVERY, SAME
+from ganbook.runs import Plan, begin, fill, open_data, train
 
 SMALL = Plan(
     "dcgan64",

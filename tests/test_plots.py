@@ -50,7 +50,7 @@ def test_save_images_writes_what_grid_shows(tmp_path):
 
 def test_rows_of_pictures_hold_the_first_of_each(monkeypatch):
     drawn = []
-    monkeypatch.setattr("ganbook.plots.draw_grid", lambda axes, x, columns, names: drawn.append((x, columns, names)))
+    monkeypatch.setattr("ganbook.plots.draw_grid", lambda axes, *what: drawn.append(what))
     dark, light = torch.full((5, 1, 4, 4), -1.0), torch.ones(5, 1, 4, 4)
     light[3:] = 0  # beyond the three columns
     shown = show_rows({"dark": dark, "light": light}, 3)

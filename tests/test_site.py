@@ -1,4 +1,9 @@
-"""The built site in a browser: each page loads whole, from this host alone."""
+"""The built site in a browser: each page loads whole, from this host alone, is light, and is for everybody."""
+
+import gzip
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
@@ -6,7 +11,17 @@ import yaml
 from ganbook.book import find_files
 from tests.conftest import TOP
 
-PAGES = find_files(yaml.safe_load((TOP / "_toc.yml").read_text()))
+TOC = yaml.safe_load((TOP / "_toc.yml").read_text())
+PAGES = [TOC["root"], *find_files(TOC)]
+AXE = (TOP / "tests" / "vendor" / "axe-core" / "axe.min.js").read_text()
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+# What axe finds against these rules: the name of each that is broken, where first, and why.
+VIOLATIONS = """tags => axe.run({runOnly: tags, resultTypes: ["violations"]}).then(found => found.violations.map(
+    rule => `${rule.id}: ${rule.nodes[0].html.slice(0, 200)} ${rule.nodes[0].failureSummary}`))"""
+# The page and all that it loaded, and what the browser waited for before it drew anything.
+LOADED = """["navigation", "resource"].flatMap(kind => performance.getEntriesByType(kind)).map(
+    entry => [entry.name, entry.renderBlockingStatus])"""
+WHOLE_PAGE, BEFORE_DRAWING = 1_500_000, 300_000  # bytes, compressed by gzip
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -15,3 +30,56 @@ def test_a_page_loads_with_nothing_missing_and_fits_a_phone(page, visit):
     assert phone.title().strip()
     wide = phone.evaluate("document.documentElement.scrollWidth")
     assert wide <= 390, f"the page is {wide} px wide on a phone of 390"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_breaks_no_rule_of_wcag_2_2_aa(page, scheme, visit):
+    """With all that is folded unfolded, on a desk and on a phone."""
+    opened = visit(f"{page}.html", color_scheme=scheme, reduced_motion="reduce")
+    assert opened.evaluate("document.documentElement.dataset.theme") == scheme
+    opened.add_script_tag(content=AXE)
+    opened.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+    found = opened.evaluate(VIOLATIONS, WCAG)
+    opened.set_viewport_size({"width": 390, "height": 844})
+    opened.wait_for_timeout(500)  # the theme looks a moment later what has to scroll now
+    assert not found + opened.evaluate(VIOLATIONS, WCAG)
+
+
+@cache
+def weight(path: Path) -> int:
+    """Bytes of a file as a server that compresses sends it."""
+    return len(gzip.compress(path.read_bytes()))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_light(page, visit, site):
+    """Before a live part is asked for."""
+    opened = visit(f"{page}.html")
+    opened.wait_for_load_state("networkidle")
+    entries = opened.evaluate(LOADED)
+    weights = {name: weight(site / unquote(urlsplit(name).path[1:])) for name, _ in entries}
+    assert sum(weights.values()) <= WHOLE_PAGE, sorted(weights.items(), key=lambda item: -item[1])[:5]
+    blocking = [name for name, how in entries if how == "blocking"]
+    assert len(blocking) > 5  # style sheets at least: otherwise the browser does not tell
+    assert all(weights[name] <= BEFORE_DRAWING for name in blocking), weights
+
+
+def test_the_map_of_chapters_lies_beside_its_arcs(visit):
+    """Each row is where the arcs to it end, on a desk and on a phone."""
+    for width in (1_440, 390):
+        page = visit("book/index.html", viewport={"width": width, "height": 900})
+        rows = page.locator(".book-map li").all()
+        middles = [row.bounding_box()["y"] + row.bounding_box()["height"] / 2 for row in rows]
+        picture = page.locator(".book-map svg").bounding_box()
+        unit = picture["height"] / len(rows)
+        assert all(abs(picture["y"] + (i + 0.5) * unit - y) < 2 for i, y in enumerate(middles))
+        assert picture["x"] + picture["width"] <= rows[0].locator("a").first.bounding_box()["x"]
+        assert page.locator(".book-map path").count() >= len(rows)
+
+
+def test_the_cover_shows_the_numbers_of_the_book(visit):
+    page = visit("book/index.html")
+    assert page.locator("img.book-cover").evaluate("image => image.complete && image.naturalWidth") == 1_536
+    numbers = page.locator(".book-numbers strong").all_inner_texts()
+    assert numbers[0] == str(len(list((TOP / "book").glob("[0-9]*.ipynb")))) and len(numbers) == 4

@@ -80,16 +80,17 @@ def test_version_is_the_same_everywhere():
     assert ganbook.__version__ == PROJECT["version"] == citation["version"]
 
 
-def test_vendored_files_are_the_ones_that_were_fetched():
+@pytest.mark.parametrize("vendor, library", [("book/_static/vendor", "mathjax"), ("tests/vendor", "axe-core")])
+def test_vendored_files_are_the_ones_that_were_fetched(vendor, library):
     import hashlib
 
-    vendor = ROOT / "book" / "_static" / "vendor"
+    vendor = ROOT / vendor
     sums = dict(reversed(line.split("  ")) for line in (vendor / "SHA256SUMS").read_text().splitlines())
     files = {str(p.relative_to(vendor)) for p in vendor.rglob("*") if p.is_file()} - {"SHA256SUMS"}
     assert files == set(sums)
     for name, expected in sums.items():
         assert hashlib.sha256((vendor / name).read_bytes()).hexdigest() == expected, name
-    assert (vendor / "mathjax" / "LICENSE").exists()
+    assert (vendor / library / "LICENSE").exists()
 
 
 def test_readme_names_the_two_commands():
@@ -110,26 +111,38 @@ def test_the_readmes_program_runs(capsys):
 def test_imports_run_downwards(module):
     """The floors of the package: a module imports from floors below its own."""
     floors = [
-        {"__init__", "errors", "claims"},
-        {"machine", "data", "toys", "mlp", "dcgan", "convolution", "objectives", "divergences", "checkpoints"},
+        {"__init__", "errors", "claims", "theme"},
+        {
+            "machine",
+            "data",
+            "toys",
+            "mlp",
+            "dcgan",
+            "convolution",
+            "objectives",
+            "divergences",
+            "checkpoints",
+        },
         {
             "avatars",
             "folders",
             "conditional",
             "penalties",
             "training",
+            "team",
             "sampling",
             "latent",
             "metrics",
             "records",
             "published",
         },
-        {"plots", "recipes", "tags", "classifiers"},
+        {"plots", "recipes", "tags", "classifiers", "health", "cyclegan"},
         {"datasets"},
-        {"runs", "book", "drawings", "export"},
-        {"widgets", "studies", "guidelines", "conditioning", "recording", "evaluation"},
-        {"table"},
+        {"runs", "book", "drawings", "export", "cover"},
+        {"volumes", "widgets", "studies", "guidelines", "conditioning", "recording", "evaluation", "translation"},
+        {"table", "diseases"},
         {"__main__"},
+        {"pages"},
     ]
     level = {name: i for i, floor in enumerate(floors) for name in floor}
     text = (ROOT / "ganbook" / f"{module}.py").read_text()
