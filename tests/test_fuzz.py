@@ -408,7 +408,7 @@ WORDS = (
 WORDS += (
     "nosuch digits avatars celeba cpu cuda:9 meta r1 gp fp32 bf16 x.png x.PNG out run run/G.safetensors . .. , ö "
 )
-WORDS += "run/card.json /dev/null /nowhere/x empty pictures -- -x"
+WORDS += "cyclegan run/card.json /dev/null /nowhere/x empty pictures -- -x"
 ODD_WORDS = ["", " ", "10" * 12, "a" * 300, "blue hair", "blue hair, red eyes"]
 LETTERS = some.characters(exclude_characters="\0", exclude_categories=["Cs"])
 VALUES = some.sampled_from([*WORDS.split(), *ODD_WORDS]) | some.text(LETTERS, max_size=6)
@@ -432,7 +432,8 @@ def words_of(name: str):
 
 
 HEAVY = {  # command -> what would take long, once all is understood
-    "train": ["ganbook.runs.begin"],
+    "train": ["ganbook.runs.begin", "ganbook.runs.launch", "ganbook.translation.begin"],
+    "translate": [],
     "sample": [],
     "grid": [],
     "evaluate": ["ganbook.evaluation.evaluate"],
@@ -445,6 +446,8 @@ HEAVY = {  # command -> what would take long, once all is understood
     "run": ["ganbook.book.run_apart"],
     "outputs": ["ganbook.book.execute"],
     "site": ["ganbook.book.assemble_and_build"],
+    "cover": ["ganbook.cover.draw_cover"],
+    "volume": ["ganbook.volumes.chromium", "ganbook.volumes.articles"],
 }  # fmt: skip
 
 
