@@ -71,6 +71,12 @@ def test_the_benchmark_writes_its_card_and_its_page(tmp_path):
     assert page == speed.as_markdown(card) and f"| {model['peak_mb']['tutorial']:,} |" in page
 
 
+def test_peak_memory_is_that_of_the_process_alone():
+    held = torch.ones(500_000_000)  # 2 GB, here
+    assert speed.own_peak() > held.nbytes / 2**20
+    assert speed.peak_memory("mlp", "tutorial") < 1_500  # that of another process, with PyTorch
+
+
 def test_the_ratio_is_that_of_each_round():
     """A round in which the machine was slow for all tells as much as the others."""
     assert speed.ratio({"tutorial": [10, 20, 100], "fast": [5, 5, 20]}, "fast") == "4.0 (2.0–5.0)"
