@@ -18,6 +18,7 @@ speed = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(speed)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc for peaks of memory")
 EXACT = set(speed.LEVERS) - {"bf16"}
 
 
@@ -58,6 +59,7 @@ def test_every_contender_of_a_model_trains():
         assert 1.0 < d_loss < 2.0 and 0.3 < g_loss < 1.5, key
 
 
+@needs_proc
 def test_the_benchmark_writes_its_card_and_its_page(tmp_path):
     ran = CliRunner().invoke(speed.main, ["mlp", "--rounds", "2", "--seconds", "0", "--out", str(tmp_path)])
     assert ran.exit_code == 0, ran.output
@@ -71,6 +73,7 @@ def test_the_benchmark_writes_its_card_and_its_page(tmp_path):
     assert page == speed.as_markdown(card) and f"| {model['peak_mb']['tutorial']:,} |" in page
 
 
+@needs_proc
 def test_peak_memory_is_that_of_the_process_alone():
     held = torch.ones(500_000_000)  # 2 GB, here
     assert speed.own_peak() > held.nbytes / 2**20
