@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from ganbook import datasets
 from ganbook.book import assemble_and_build
+from ganbook.runs import Plan, train
 
 TOP = Path(__file__).parent.parent
 
@@ -21,6 +23,26 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+SMALL = Plan(
+    "acgan",
+    data="avatars",
+    networks={"image_size": 16, "width_g": 4, "width_d": 4},
+    steps=4,
+    batch_size=6,
+    save_every=2,
+)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """A folder of the run SMALL, to be read and copied."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "AVATARS", 16)
+        train(folder, SMALL, progress=False)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -26,8 +26,9 @@ from ganbook.data import read_idx
 from ganbook.errors import InputError
 from ganbook.folders import picture
 from ganbook.recipes import load_networks
-from ganbook.runs import Plan, begin, fill, train
+from ganbook.runs import begin, fill
 from ganbook.tags import COLOURS, read_tags
+from tests.conftest import SMALL
 
 QUICK = 60
 TRIED = Counter()
@@ -303,20 +304,6 @@ def test_receptive_fields(cases):
 
 
 # What was trained.
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets, "AVATARS", 16)
-        train(folder, SMALL, progress=False)
-    return folder
-
-
-SMALL = Plan(
-    "acgan", data="avatars", networks={"image_size": 16, "width_g": 4, "width_d": 4}, steps=2, batch_size=6
-)
 
 
 @budgets(100, 20_000)

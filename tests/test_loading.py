@@ -23,18 +23,11 @@ from ganbook.errors import InputError
 from ganbook.evaluation import evaluate
 from ganbook.folders import open_folder
 from ganbook.recipes import fetch, load_networks, load_pretrained
-from ganbook.runs import Plan, begin, fill, train
+from ganbook.runs import begin, fill, train
 from ganbook.sampling import MOST, ask
+from tests.conftest import SMALL
 
 PACKAGE = Path(__file__).parents[1] / "ganbook"
-SMALL = Plan(
-    "acgan",
-    data="avatars",
-    networks={"image_size": 16, "width_g": 4, "width_d": 4},
-    steps=4,
-    batch_size=6,
-    save_every=2,
-)
 
 
 def peak() -> int:
@@ -50,15 +43,6 @@ def harmless(tmp_path):
     yield
     assert peak() - before < 400e6 and time.perf_counter() - started < 30
     assert not list(tmp_path.rglob("HARMED"))
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets, "AVATARS", 16)
-        train(folder, SMALL, progress=False)
-    return folder
 
 
 @pytest.fixture
