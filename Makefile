@@ -30,7 +30,7 @@ help:
 	@touch $@
 
 book: .venv/installed
-	$(BIN)/ganbook run
+	$(BIN)/ganbook run --at-once 2
 	$(BIN)/ganbook site
 
 # From the site that `make book` built; Chromium sets the mathematics.

@@ -22,7 +22,8 @@ cover       the picture on the cover                   pages       what the book
 theme       what the site's theme gets wrong           volumes     the book as PDF and EPUB
 diseases    mistakes, each with what it does           health      what training never comes back from
 team        several processes, one model               cyclegan     one kind of picture into another
-translation a CycleGAN's run, and its use
+translation a CycleGAN's run, and its use              exercises   answers, checked
+worksheets  chapters without their solutions
 """
 
 __version__ = "0.1.0"

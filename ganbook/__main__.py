@@ -409,11 +409,12 @@ def cover() -> None:
     "--full", is_flag=True, help="Real data and the sources' budgets: minutes to hours.  [default: quick mode]"
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
-def run(chapters: tuple[str, ...], full: bool, seed: int) -> None:
+@click.option("--at-once", type=click.IntRange(1, 64), default=1, show_default=True, help="With one thread each.")
+def run(chapters: tuple[str, ...], full: bool, seed: int, at_once: int) -> None:
     """Run CHAPTERS (such as 03, or 03-the-first-gan; all where none is named) into _build/quick or _build/full."""
     from ganbook.book import format_report, run_chapters
 
-    rows = run_chapters(chapters, quick=not full, seed=seed)
+    rows = run_chapters(chapters, quick=not full, seed=seed, at_once=at_once)
     click.echo(format_report(rows))
     sys.exit(any(row["error"] for row in rows))
 
@@ -425,6 +426,16 @@ def outputs(chapters: tuple[str, ...]) -> None:
     from ganbook.book import refresh_outputs
 
     refresh_outputs(chapters)
+
+
+@cli.command()
+@click.argument("chapters", nargs=-1)
+@click.option("--out", type=FOLDER, required=True, help="Folder to write; made if missing.")
+def worksheets(chapters: tuple[str, ...], out: Path) -> None:
+    """Write CHAPTERS as notebooks to work in: without outputs, and with room for your answers."""
+    from ganbook.worksheets import write_worksheets
+
+    click.echo(f"wrote {len(write_worksheets(chapters, out))} to {out}")
 
 
 @cli.command()

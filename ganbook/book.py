@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing import get_context
+from multiprocessing.connection import wait
 from pathlib import Path
 from threading import RLock
 
@@ -66,23 +67,35 @@ def choose(names: tuple[str, ...]) -> dict[str, Path]:
     return {name: path for name, path in all_chapters.items() if name in chosen or not names}
 
 
-def run_chapters(names: tuple[str, ...] = (), quick: bool = True, seed: int = 0) -> list[dict]:
-    """Execute chapters one by one, each in a process of its own, into _build/quick or _build/full.
+def run_chapters(names: tuple[str, ...] = (), quick: bool = True, seed: int = 0, at_once: int = 1) -> list[dict]:
+    """Execute chapters, each in a process of its own, into _build/quick or _build/full.
 
     Returns one row a chapter and writes the rows to report.json there. A chapter that fails is a row with an
-    error; its notebook is kept as far as it came.
+    error; its notebook is kept as far as it came. Of several at once each computes with one thread.
     """
-    folder, rows, chosen = BUILD / ("quick" if quick else "full"), [], choose(names)
+    folder, chosen, rows, running = BUILD / ("quick" if quick else "full"), choose(names), {}, {}
     with locked(folder):  # two runs side by side would mix their notebooks
-        for name, source in chosen.items():
-            print(f"{name} ({folder.name} mode)", flush=True)
-            try:
-                rows.append({"chapter": name, **run_apart(source, folder / source, quick, seed)})
-            except KeyboardInterrupt:
-                done = f"{len(rows)} of {len(chosen)} chapters are done, and in {folder}"
-                raise KeyboardInterrupt(f"interrupted in {name}: {done}") from None
-            write_report(folder, rows, seed)
-    return rows
+        waiting = list(chosen.items())
+        try:
+            while waiting or running:
+                while waiting and len(running) < at_once:
+                    name, source = waiting.pop(0)
+                    print(f"{name} ({folder.name} mode)", flush=True)
+                    running[name] = Apart(source, folder / source, quick, seed, alone=at_once == 1)
+                wait([chapter.told for chapter in running.values()], min(c.left() for c in running.values()))
+                for name in [name for name, chapter in running.items() if chapter.is_over()]:
+                    rows[name] = {"chapter": name, **running.pop(name).row()}
+                    write_report(folder, in_order(rows, chosen), seed)
+        except KeyboardInterrupt:
+            for chapter in running.values():
+                chapter.end()
+            done = f"{len(rows)} of {len(chosen)} chapters are done, and in {folder}"
+            raise KeyboardInterrupt(f"interrupted in {' and '.join(running)}: {done}") from None
+    return in_order(rows, chosen)
+
+
+def in_order(rows: dict[str, dict], chosen: dict[str, Path]) -> list[dict]:
+    return [rows[name] for name in chosen if name in rows]
 
 
 def write_report(folder: Path, rows: list[dict], seed: int) -> None:
@@ -103,31 +116,49 @@ def write_report(folder: Path, rows: list[dict], seed: int) -> None:
         print(f"{folder / 'report.json'} cannot be written ({error.strerror})", flush=True)
 
 
-def run_apart(source: Path, target: Path, quick: bool, seed: int) -> dict:
+class Apart:
     """`run_chapter` in a process of its own: its memory is its own, and it can be ended."""
-    context, started = get_context("spawn"), time.perf_counter()
-    receive, send = context.Pipe(duplex=False)
-    process = context.Process(target=send_row, args=(send, source, target, quick, seed))
-    process.start()
-    send.close()  # here: what is read ends when the process does
-    try:
-        if receive.poll(CHAPTER_LIMIT[quick]):
-            return receive.recv()
-        error = f"{cell_of(target)}it hung, and was ended after {CHAPTER_LIMIT[quick]:,} seconds"
-    except EOFError:
-        error = f"{cell_of(target)}the process that ran it died (memory?)"
-    finally:
-        process.terminate()
-        process.join(10)
-        process.kill()
-        process.join()
-    return row_of(target, started, error)
+
+    def __init__(self, source: Path, target: Path, quick: bool, seed: int, alone: bool):
+        context = get_context("spawn")
+        self.target, self.limit, self.started = target, CHAPTER_LIMIT[quick], time.perf_counter()
+        self.told, send = context.Pipe(duplex=False)
+        self.process = context.Process(target=send_row, args=(send, alone, source, target, quick, seed))
+        self.process.start()
+        send.close()  # here: what is read ends when the process does
+
+    def left(self) -> float:
+        """Seconds until its limit."""
+        return max(0.0, self.started + self.limit - time.perf_counter())
+
+    def is_over(self) -> bool:
+        return self.told.poll() or not self.left()
+
+    def row(self) -> dict:
+        """What it told, or what became of it; the process is ended."""
+        try:
+            if self.told.poll():
+                return self.told.recv()
+            error = f"{cell_of(self.target)}it hung, and was ended after {self.limit:,} seconds"
+        except EOFError:
+            error = f"{cell_of(self.target)}the process that ran it died (memory?)"
+        finally:
+            self.end()
+        return row_of(self.target, self.started, error)
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.join(10)
+        self.process.kill()
+        self.process.join()
 
 
-def send_row(send, *how) -> None:
+def send_row(send, alone: bool, *how) -> None:
     """What the process does. Asked to end, it takes its kernel with it."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     tqdm.set_lock(RLock())  # papermill's bar would make a semaphore, which outlives a process that is killed
+    if not alone:
+        os.environ["OMP_NUM_THREADS"] = "1"  # for the kernel: two that share two cores only wait for each other
     try:
         send.send(run_chapter(*how))
     except KeyboardInterrupt:

@@ -282,8 +282,11 @@ def mistakes(book: Book) -> str:
 # The reference.
 
 
-def modules() -> list[str]:
-    return sorted(path.stem for path in RECORDS.parent.glob("[a-z]*.py"))
+def modules() -> dict[str, Path]:
+    """The package's modules by name, each with its source."""
+    package = RECORDS.parent
+    alone = {path.stem: path for path in package.glob("[a-z]*.py")}
+    return dict(sorted((alone | {p.parent.name: p for p in package.glob("[a-z]*/__init__.py")}).items()))
 
 
 def reference(book: Book, *names: str) -> str:
@@ -315,8 +318,8 @@ def commands(book: Book) -> str:
 def public_names() -> dict[str, str]:
     """Where each documented function and class of the package lives; names that two modules have are left out."""
     homes = {}
-    for module in modules():
-        for node in ast.parse((RECORDS.parent / f"{module}.py").read_text()).body:
+    for module, path in modules().items():
+        for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 homes.setdefault(node.name, []).append((f"ganbook.{module}.{node.name}", ast.get_docstring(node)))
     return {name: found[0][0] for name, found in homes.items() if len(found) == 1 and found[0][1]}

@@ -430,10 +430,11 @@ HEAVY = {  # command -> what would take long, once all is understood
     "study": ["ganbook.studies.record_ring", "ganbook.guidelines.record_guidelines",
               "ganbook.conditioning.record_conditioning", "ganbook.diseases.record_diseases"],
     "table": ["ganbook.table.train_and_measure"],
-    "run": ["ganbook.book.run_apart"],
+    "run": ["ganbook.book.Apart"],
     "outputs": ["ganbook.book.execute"],
     "site": ["ganbook.book.assemble_and_build"],
     "cover": ["ganbook.cover.draw_cover"],
+    "worksheets": [],
     "volume": ["ganbook.volumes.chromium", "ganbook.volumes.articles"],
 }  # fmt: skip
 

@@ -86,6 +86,27 @@ def test_a_chapter_that_hangs_is_ended_at_its_limit_and_named(write_book, monkey
     assert is_gone(int(Path("book/pid").read_text()))
 
 
+def test_two_at_once_share_their_time_and_keep_their_order(write_book, capfd):
+    """Each waits for the other to have begun: one by one they would never end."""
+    meet = """
+import os, pathlib, time
+pathlib.Path({mine!r}).touch()
+while not pathlib.Path({other!r}).exists(): time.sleep(0.05)
+time.sleep({seconds})
+print(os.environ["OMP_NUM_THREADS"])
+"""
+    write_book({
+        "01-slow": [meet.format(mine="a", other="b", seconds=2)],
+        "02-quick": [meet.format(mine="b", other="a", seconds=0)],
+        "03-fails": ["1 / 0"],
+    })  # fmt: skip
+    rows = run_chapters(at_once=2)
+    assert [row["chapter"] for row in rows] == ["01-slow", "02-quick", "03-fails"]
+    assert [bool(row["error"]) for row in rows] == [False, False, True]
+    executed = nbformat.read("_build/quick/book/01-slow.ipynb", as_version=4)
+    assert executed.cells[-1].outputs[0].text == "1\n"
+
+
 def test_a_cell_that_hangs_is_ended_at_its_limit_and_named(write_book, monkeypatch):
     write_book({"01-hangs": ["import time", "time.sleep(600)"]})
     monkeypatch.setitem(book.CELL_LIMIT, True, 3)
@@ -97,13 +118,22 @@ def test_a_cell_that_hangs_is_ended_at_its_limit_and_named(write_book, monkeypat
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see a process end")
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
-def test_an_interrupted_run_says_so_and_leaves_no_process(write_book, end):
+@pytest.mark.parametrize("at_once", ["1", "2"])
+def test_an_interrupted_run_says_so_and_leaves_no_process(write_book, end, at_once):
     write_book({"01-good": ["print(1)"], "02-long": [NOTE_PID, "time.sleep(600)"]})
     start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    program = [sys.executable, "-c", start + "from ganbook.__main__ import main\nmain()", "run"]
+    program = [
+        sys.executable,
+        "-c",
+        start + "from ganbook.__main__ import main\nmain()",
+        "run",
+        "--at-once",
+        at_once,
+    ]
+    report = Path("_build/quick/report.json")
     process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    for _ in range(600):
-        if Path("book/pid").exists() and Path("book/pid").read_text():
+    for _ in range(600):  # until the first is done and the second at work
+        if Path("book/pid").exists() and Path("book/pid").read_text() and report.exists():
             break
         time.sleep(0.1)
     process.send_signal(end)
@@ -113,7 +143,7 @@ def test_an_interrupted_run_says_so_and_leaves_no_process(write_book, end):
     assert "ganbook: interrupted in 02-long: 1 of 2 chapters are done, and in _build/quick" in err.splitlines()
     assert "resource_tracker" not in err
     assert is_gone(int(Path("book/pid").read_text()))
-    assert '"01-good"' in Path("_build/quick/report.json").read_text()
+    assert '"01-good"' in report.read_text()
     with pytest.raises(
         InputError, match="02-long.ipynb (was not run to its end|ends in an error).* `ganbook run` again"
     ):
@@ -146,7 +176,7 @@ def test_a_full_disk_is_named_and_the_rows_still_come(write_book, monkeypatch, c
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(book, "write", full)
-    monkeypatch.setattr(book, "run_apart", lambda *args: {"error": None})
+    monkeypatch.setattr(book.Apart, "row", lambda self: self.end() or {"error": None})
     assert run_chapters() == [{"chapter": "01-good", "error": None}]
     assert "report.json cannot be written (No space left on device)" in capsys.readouterr().out
     monkeypatch.setattr("papermill.execute_notebook", full)

@@ -140,7 +140,7 @@ def test_imports_run_downwards(module):
         {"datasets"},
         {"runs", "book", "drawings", "export", "cover"},
         {"volumes", "widgets", "studies", "guidelines", "conditioning", "recording", "evaluation", "translation"},
-        {"table", "diseases"},
+        {"table", "diseases", "worksheets"},
         {"__main__"},
         {"pages"},
     ]
@@ -150,3 +150,8 @@ def test_imports_run_downwards(module):
     assert all(level[name] < level[module] for name in imported), imported
     for library, home in (("matplotlib", "plots"), ("ipywidgets", "widgets")):
         assert not re.search(rf"^\s*(?:import|from) {library}", text, re.M) or module == home
+
+
+def test_nothing_but_the_chapters_imports_their_exercises():
+    for path in (ROOT / "ganbook").rglob("*.py"):
+        assert path.parent.name == "exercises" or "ganbook.exercises" not in path.read_text(), path
