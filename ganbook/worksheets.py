@@ -1,0 +1,48 @@
+"""A chapter as a notebook to work in: the same cells, without outputs, and an empty cell for each solution."""
+
+import re
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from ganbook.book import choose
+from ganbook.checkpoints import write
+
+
+def write_worksheets(names: tuple[str, ...], out: Path) -> list[Path]:
+    """Write the worksheets of these chapters (of all, if none is named) to a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, path in choose(names).items():
+        sheet = out / f"{name}.ipynb"
+        write(sheet, nbformat.writes(worksheet(nbformat.read(path, as_version=4))).encode())
+        written.append(sheet)
+    return written
+
+
+def worksheet(notebook: NotebookNode) -> NotebookNode:
+    """A copy without solutions and outputs. Where an exercise has a checker, its cell ends in the call."""
+    cells = []
+    asked = ""  # the text of the exercise that is not answered yet
+    for cell in nbformat.from_dict(notebook).cells:
+        if cell.cell_type == "markdown" and "### Exercise" in cell.source:
+            asked = cell.source
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        if not is_solution(cell):
+            cells.append(cell)
+        elif asked:
+            cells.append(nbformat.v4.new_code_cell(place_for_answer(asked), id=cell.id))
+            asked = ""  # a solution in several cells has one place
+    return nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
+
+
+def is_solution(cell: NotebookNode) -> bool:
+    return cell.metadata.get("mystnb", {}).get("code_prompt_show") == "Show the solution"
+
+
+def place_for_answer(asked: str) -> str:
+    number = re.findall(r"^### Exercise (\d+)", asked, re.M)[-1]
+    call = re.search(r'check\("[\d.]+", [^`]+\)', asked)
+    return f"# Your answer to exercise {number}.\n\n" + (f"\n{call[0]}" if call else "")
