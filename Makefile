@@ -7,12 +7,13 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Two files at a time, a file in one process from its beginning to its end: a chapter is one long story.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help book pdf epub test soak check format full outputs lock vendor clean
+.PHONY: help book pdf epub test oldest soak check format full outputs lock vendor dist clean
 
 help:
 	@echo "make book     run all chapters in quick mode and build the site (_build/html/index.html)"
 	@echo "make pdf      the site in one file, _build/ganbook.pdf, after make book; make epub: _build/ganbook.epub"
 	@echo "make test     unit tests, then every page against its stored outputs"
+	@echo "make oldest   the unit tests with the oldest versions that pyproject.toml allows"
 	@echo "make soak     the long tests: runs killed many times, many thousand bad inputs (an hour)"
 	@echo "make check    lint and format check; changes nothing"
 	@echo "make format   format the code"
@@ -20,6 +21,7 @@ help:
 	@echo "make outputs  run all chapters in quick mode and store their outputs in book/"
 	@echo "make lock     write constraints.txt anew from pyproject.toml"
 	@echo "make vendor   fetch MathJax and axe-core anew through npm, with checksums"
+	@echo "make dist     build wheel and source archive in dist/, and check them"
 	@echo "make clean    remove _build (and keep .venv)"
 
 # Made once, and again when what it is made from has changed.
@@ -40,6 +42,12 @@ pdf epub: .venv/installed
 test: .venv/installed
 	$(PYTEST) tests
 	$(PYTEST) --nbval book/
+
+# Old versions may warn of each other, so warnings are no errors here. Colab's part is left to `make test`: it builds an environment of its own.
+oldest: .venv/installed
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python _build/oldest
+	$(BIN)/uv pip install --quiet --python _build/oldest --resolution lowest-direct -e ".[book,dev]"
+	OMP_NUM_THREADS=1 _build/oldest/bin/python -m pytest -o filterwarnings=default -n 2 --dist loadfile tests --ignore tests/test_colab.py
 
 soak: .venv/installed
 	$(BIN)/python -m pytest tests -m soak
@@ -63,8 +71,13 @@ lock: .venv/installed
 	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --python-version 3.11 --universal \
 		--no-header --no-annotate --upgrade --output-file constraints.txt
 
+dist: .venv/installed
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+	$(BIN)/python -m twine check --strict dist/*
+
 clean:
-	rm -rf _build
+	rm -rf _build dist
 
 # The site fetches nothing: MathJax comes from npm once, and is committed with its licence and checksums.
 # So does axe-core, which looks for barriers on the pages: in tests alone, and no page ships it.

@@ -8,6 +8,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from ganbook.__main__ import cli
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / "constraints.txt").read_text().splitlines()
@@ -155,3 +157,37 @@ def test_imports_run_downwards(module):
 def test_nothing_but_the_chapters_imports_their_exercises():
     for path in (ROOT / "ganbook").rglob("*.py"):
         assert path.parent.name == "exercises" or "ganbook.exercises" not in path.read_text(), path
+
+
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_is_pinned_bounded_and_allowed_little(path):
+    workflow = yaml.safe_load(path.read_text())
+    used = re.findall(r"uses: (\S+)", path.read_text())
+    assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}|\./\.github/workflows/\w+\.yml", action) for action in used), (
+        used
+    )
+    assert workflow["permissions"] == {"contents": "read"}, "what a job may do beyond reading, it says itself"
+    for job in workflow["jobs"].values():
+        assert "timeout-minutes" in job or "uses" in job or not any("run" in step for step in job["steps"])
+        for step in job.get("steps", []):
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"] == {"persist-credentials": False}
+    assert "secrets." not in path.read_text()
+
+
+def test_workflows_call_commands_that_exist():
+    targets = set(re.findall(r"^([\w ]+):", (ROOT / "Makefile").read_text(), re.M))
+    targets = {word for words in targets for word in words.split()}
+    said = "\n".join(path.read_text() for path in WORKFLOWS)
+    assert set(re.findall(r"\bmake (\w+)", said)) <= targets
+    assert set(re.findall(r"ganbook (record|study|run|site)", said)) <= set(cli.commands)
+
+
+def test_a_release_publishes_the_package_before_the_book():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]
+    assert jobs["publish"]["needs"] == "build" and jobs["site"]["needs"] == "publish"
+    said = [step.get("run", "") for step in jobs["build"]["steps"]]
+    assert said.index(".ci/run") < said.index("make dist")
