@@ -3,6 +3,7 @@
 A run that is not finished is one file of the same kind: all that it needs to go on as if it had never stopped.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -204,8 +205,34 @@ def save_state(
     bad = not_finite(tensors)
     if bad:
         raise InputError(f"{bad} holds a NaN or an infinity: this state is not written")
-    content = save(tensors, {"note": json.dumps(note), "groups": json.dumps(groups)})
+    said = {"note": json.dumps(note), "groups": json.dumps(groups)}
+    content = save(tensors, said | {"sha256": digest(tensors, said)})
     write(folder / STATE, content, keep=folder / EARLIER)
+
+
+def digest(tensors: dict[str, Tensor], said: dict[str, str]) -> str:
+    """A checksum of all that a state holds: bits that flip on a disk leave numbers that look like any others."""
+    total = hashlib.sha256(json.dumps([said["note"], said["groups"]]).encode())
+    for key, value in sorted(tensors.items()):
+        total.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+        total.update(value.reshape(-1).view(torch.uint8).numpy())
+    return total.hexdigest()
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], dict, dict]:
+    """Tensors, parameter groups and note of a state. Raises one of UNREADABLE where it is not as written."""
+    with open_tensors(path) as file:
+        said = file.metadata()
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dictionary
+    if said["sha256"] != digest(tensors, said):
+        raise ValueError("its checksum is another")
+    groups, note = json.loads(said["groups"]), json.loads(said["note"])
+    if not isinstance(note, dict):
+        raise ValueError("its note is no object")
+    return tensors, groups, note
+
+
+UNREADABLE = (OSError, SafetensorError, LookupError, TypeError, ValueError, RecursionError)
 
 
 def last_state(folder: Path) -> Path | None:
@@ -221,11 +248,9 @@ def read_note(folder: Path) -> dict | None:
 
 def note_of(path: Path) -> dict | None:
     try:
-        with open_tensors(path) as file:
-            note = json.loads(file.metadata()["note"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
+        return read_state(path)[2]
+    except UNREADABLE:
         return None
-    return note if isinstance(note, dict) else None
 
 
 def damaged(folder: Path) -> list[str]:
@@ -244,9 +269,7 @@ def load_state(
     """
     path = last_state(folder)
     try:
-        with open_tensors(path) as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dictionary
-            groups, note = (json.loads(file.metadata()[key]) for key in ("groups", "note"))
+        tensors, groups, note = read_state(path)
         if not_finite(tensors):
             raise ValueError(f"{not_finite(tensors)} holds a NaN or an infinity")
         for name, net in networks.items():
@@ -254,7 +277,7 @@ def load_state(
         for name, optimizer in optimizers.items():
             recall(optimizer, below(name, tensors), groups[name])
         restore_random(tensors)
-    except (OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (*UNREADABLE, AttributeError, RuntimeError) as error:
         why = one_line(error)[:200]
         raise InputError(f"{path} is no state of this run ({why}): delete it, and begin again") from error
     return below("kept", tensors), note

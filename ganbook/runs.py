@@ -209,7 +209,7 @@ def begun(out: Path, resume: Path | None) -> dict | None:
 def tell_state(resume: Path | None, note: dict | None) -> None:
     """What of the states in a folder cannot be used, and where that leaves the run."""
     for name in damaged(resume) if resume else []:
-        print(f"{resume / name} is not whole, from a save that was cut: it is passed over")
+        print(f"{resume / name} is damaged, or from a save that was cut: it is passed over")
     if resume and not note:
         print(f"{resume} holds no complete checkpoint: starting at step 0")
     if note and not isinstance(note.get("plan"), dict):

@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import random
 import re
 import struct
 import subprocess
@@ -17,7 +18,17 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from ganbook import datasets, folders
-from ganbook.checkpoints import EARLIER, STATE, load_network, locked, read_card, read_note, save_networks, write
+from ganbook.checkpoints import (
+    EARLIER,
+    STATE,
+    digest,
+    load_network,
+    locked,
+    read_card,
+    read_note,
+    save_networks,
+    write,
+)
 from ganbook.data import mnist, read_idx
 from ganbook.errors import InputError
 from ganbook.evaluation import evaluate
@@ -277,7 +288,7 @@ def test_names_of_records_do_not_climb(tmp_path, monkeypatch):
 
 
 def state_with(run: Path, change) -> None:
-    """Write the run's state anew, with tensors and metadata changed."""
+    """Write the run's state anew, with tensors and metadata changed, and a checksum that fits."""
     from safetensors import safe_open
 
     with safe_open(run / STATE, "pt") as file:
@@ -285,7 +296,9 @@ def state_with(run: Path, change) -> None:
         metadata = file.metadata()
     note, groups = json.loads(metadata["note"]), json.loads(metadata["groups"])
     change(tensors, note, groups)
-    save_file(tensors, run / STATE, {"note": json.dumps(note), "groups": json.dumps(groups)})
+    said = {"note": json.dumps(note), "groups": json.dumps(groups)}
+    tensors = {key: value.contiguous() for key, value in tensors.items()}
+    save_file(tensors, run / STATE, said | {"sha256": digest(tensors, said)})
 
 
 def put(start, value, end=""):
@@ -350,6 +363,22 @@ def test_states_that_are_none_are_passed_over(case, run, capsys):
     assert read_note(run) is None
 
 
+def test_a_flipped_bit_anywhere_in_a_state_is_noticed(run):
+    """With one bit turned round it is passed over; whole again, it is a state again."""
+    (run / EARLIER).unlink(missing_ok=True)
+    content = (run / STATE).read_bytes()
+    header = int.from_bytes(content[:8], "little")
+    places = random.Random(0)
+    for first, end in ((0, 8), (8, 8 + header), (8 + header, len(content))):
+        for _ in range(40):
+            spoiled = bytearray(content)
+            spoiled[places.randrange(first, end)] ^= 1 << places.randrange(8)
+            (run / STATE).write_bytes(spoiled)
+            assert read_note(run) is None
+    (run / STATE).write_bytes(content)
+    assert read_note(run)["n"] == SMALL.steps
+
+
 def test_a_lock_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
 
@@ -364,7 +393,7 @@ def test_nothing_in_the_package_unpickles():
     """Nor hands what it reads to whatever does."""
     words = r"\bpickle\b|torch\.load\b|allow_pickle|state_dict_from_url|\bmarshal\b|shelve|joblib|np\.load\b"
     words += r"|(?<![.\w])(eval|exec)\("
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         code = [line.split("#")[0] for line in path.read_text().splitlines()]
         found = [line for line in code if re.search(words, line)]
         assert not found, (path, found)
