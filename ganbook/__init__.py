@@ -23,7 +23,7 @@ theme       what the site's theme gets wrong           volumes     the book as P
 diseases    mistakes, each with what it does           health      what training never comes back from
 team        several processes, one model               cyclegan     one kind of picture into another
 translation a CycleGAN's run, and its use              exercises   answers, checked
-worksheets  chapters without their solutions
+worksheets  chapters without their solutions           modern      spectral norm, no norm at all
 """
 
 __version__ = "0.1.0"

@@ -81,6 +81,22 @@ class Hinge(Wasserstein):
         return relu(1 - D(x, y)).mean() + relu(1 + D(x_fake, y)).mean()
 
 
+class Relativistic:
+    """Jolicoeur-Martineau (2018), in pairs: D compares a real with a fake, and each player
+    minimises its side of log sigmoid(D(x) - D(x_fake)).
+
+    Being called fake is no longer a fixed fate: a fake is judged beside a real one. G's
+    turn needs real data for that: those of D's turn are kept.
+    """
+
+    def d_loss(self, D, x, x_fake, y=None):
+        self.x = x
+        return softplus(D(x_fake, y) - D(x, y)).mean()
+
+    def g_loss(self, D, x_fake, y=None):
+        return softplus(D(self.x, y) - D(x_fake, y)).mean()
+
+
 class AuxiliaryClassifier:
     """`base` plays real against fake; D also learns to name the labels of real data,
     and G to have its own named (Odena, Olah and Shlens, 2017: L_S and L_C).

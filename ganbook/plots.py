@@ -384,3 +384,21 @@ def draw_network(axes, groups: list, color: str) -> None:
         axes.text(i - 0.5, 0, "\n".join(names), ha="center", va="center", fontsize=9, color="#333333")
     axes.set(xlim=(-0.6, len(groups) - 0.4), ylim=(-0.62, 0.75))
     axes.axis("off")
+
+
+def growth_figure(card: dict) -> Figure:
+    """Time and memory of a step against what grows, on logarithmic scales: a record of benchmarks/growth.py."""
+    figure, rows = plt.subplots(2, len(card["sweeps"]), figsize=(10, 4.6), layout="constrained", sharey="row")
+    for column, (key, points) in zip(rows.T, card["sweeps"].items(), strict=True):
+        x = [point[key] for point in points]
+        for axes, measure, color in zip(column, ("ms", "peak_mb"), (BLUE, GREEN), strict=True):
+            y = [point[measure] for point in points]
+            axes.loglog(x, y, "o-", color=color)
+            axes.loglog(x, [y[-1] * value / x[-1] for value in x], ":", color=GREY)  # in proportion
+            axes.set_ylim(min(y[0], *y) / 3 if measure == "ms" else 200, None)
+            axes.minorticks_off()
+        column[1].set_xlabel(key.replace("_", " "))
+    rows[0, 0].set_ylabel("ms a step")
+    rows[1, 0].set_ylabel("peak MB")
+    plt.close(figure)
+    return figure

@@ -120,6 +120,7 @@ def test_imports_run_downwards(module):
             "toys",
             "mlp",
             "dcgan",
+            "modern",
             "convolution",
             "objectives",
             "divergences",
