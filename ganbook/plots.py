@@ -389,16 +389,21 @@ def draw_network(axes, groups: list, color: str) -> None:
 def growth_figure(card: dict) -> Figure:
     """Time and memory of a step against what grows, on logarithmic scales: a record of benchmarks/growth.py."""
     figure, rows = plt.subplots(2, len(card["sweeps"]), figsize=(10, 4.6), layout="constrained", sharey="row")
-    for column, (key, points) in zip(rows.T, card["sweeps"].items(), strict=True):
-        x = [point[key] for point in points]
-        for axes, measure, color in zip(column, ("ms", "peak_mb"), (BLUE, GREEN), strict=True):
-            y = [point[measure] for point in points]
+    for measure, row, color, ticks in (
+        ("ms", rows[0], BLUE, (10, 100, 1000)),
+        ("peak_mb", rows[1], GREEN, (500, 1000, 2000)),
+    ):
+        for axes, (key, points) in zip(row, card["sweeps"].items(), strict=True):
+            x, y = [point[key] for point in points], [point[measure] for point in points]
             axes.loglog(x, y, "o-", color=color)
-            axes.loglog(x, [y[-1] * value / x[-1] for value in x], ":", color=GREY)  # in proportion
-            axes.set_ylim(min(y[0], *y) / 3 if measure == "ms" else 200, None)
+            if measure == "ms" and y[-1] > 2 * y[0]:
+                axes.loglog(x, [y[-1] * value / x[-1] for value in x], ":", color=GREY)  # in proportion
             axes.minorticks_off()
-        column[1].set_xlabel(key.replace("_", " "))
+            axes.set_xticks(x, [f"{value}".replace("000", "k").replace("kk", "M") for value in x])
+            axes.set_yticks(ticks, [f"{tick:,}" for tick in ticks])
+            axes.set_xlabel(key.replace("_", " ") if measure == "peak_mb" else "")
     rows[0, 0].set_ylabel("ms a step")
     rows[1, 0].set_ylabel("peak MB")
+    rows[1, 0].set_ylim(400, 2_500)
     plt.close(figure)
     return figure

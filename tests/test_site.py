@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 
 from ganbook.book import find_files
 from tests.conftest import TOP
@@ -26,29 +27,6 @@ LOADED = """["navigation", "resource"].flatMap(kind => performance.getEntriesByT
 WHOLE_PAGE, BEFORE_DRAWING = 1_500_000, 300_000  # bytes, compressed by gzip
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_loads_with_nothing_missing_and_fits_a_phone(page, visit):
-    phone = visit(f"{page}.html", viewport={"width": 390, "height": 844})
-    assert phone.title().strip()
-    wide = phone.evaluate("document.documentElement.scrollWidth")
-    assert wide <= 390, f"the page is {wide} px wide on a phone of 390"
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_breaks_no_rule_of_wcag_2_2_aa(page, scheme, visit):
-    """With all that is folded unfolded, on a desk and on a phone."""
-    opened = visit(f"{page}.html", color_scheme=scheme, reduced_motion="reduce")
-    assert opened.evaluate("document.documentElement.dataset.theme") == scheme
-    opened.add_script_tag(content=AXE)
-    opened.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
-    opened.wait_for_function(AT_REST)
-    found = opened.evaluate(VIOLATIONS, WCAG)
-    opened.set_viewport_size({"width": 390, "height": 844})
-    opened.wait_for_timeout(500)  # the theme looks a moment later what has to scroll now
-    assert not found + opened.evaluate(VIOLATIONS, WCAG)
-
-
 @cache
 def weight(path: Path) -> int:
     """Bytes of a file as a server that compresses sends it."""
@@ -56,16 +34,58 @@ def weight(path: Path) -> int:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_is_light(page, visit, site):
-    """Before a live part is asked for."""
-    opened = visit(f"{page}.html")
+def test_a_page_is_whole_and_light_fits_a_phone_and_is_for_everybody(page, visit, site):
+    """`visit` fails on whatever is missing. All is looked at in one visit, since a page takes seconds to set."""
+    opened = visit(f"{page}.html", color_scheme="light", reduced_motion="reduce")
     opened.wait_for_load_state("networkidle")
-    entries = opened.evaluate(LOADED)
+    assert opened.title().strip()
+    look_at_weight(opened.evaluate(LOADED), site)
+    opened.add_script_tag(content=AXE)
+    opened.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+    found = []
+    for scheme in ("light", "dark"):
+        opened.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        opened.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
+        for size in ({"width": 1_440, "height": 900}, {"width": 390, "height": 844}):
+            opened.set_viewport_size(size)
+            opened.wait_for_timeout(500)  # the theme looks a moment later what has to scroll now
+            opened.wait_for_function(AT_REST)
+            found += opened.evaluate(VIOLATIONS, WCAG)
+    assert not found, "rules of WCAG 2.2 AA"
+    wide = opened.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 390, f"the page is {wide} px wide on a phone of 390"
+
+
+def look_at_weight(entries: list, site: Path) -> None:
+    """What a page sends before a live part is asked for."""
     weights = {name: weight(site / unquote(urlsplit(name).path[1:])) for name, _ in entries}
     assert sum(weights.values()) <= WHOLE_PAGE, sorted(weights.items(), key=lambda item: -item[1])[:5]
     blocking = [name for name, how in entries if how == "blocking"]
     assert len(blocking) > 5  # style sheets at least: otherwise the browser does not tell
     assert all(weights[name] <= BEFORE_DRAWING for name in blocking), weights
+
+
+def test_every_link_within_the_book_leads_somewhere(site):
+    """To a page that there is, and to a place on it that there is."""
+    pages = {
+        path: BeautifulSoup(path.read_text(), "html.parser")
+        for path in site.rglob("*.html")
+        if "_static" not in path.parts
+    }
+    places = {path: {tag["id"] for tag in page.select("[id]")} for path, page in pages.items()}
+    broken, tried = [], 0
+    for path, page in pages.items():
+        for link in [tag.get("href") or tag.get("src") for tag in page.select("a[href], img[src], link[href]")]:
+            address = urlsplit(link)
+            if address.scheme or address.netloc:
+                continue
+            tried += 1
+            target = (path.parent / unquote(address.path)).resolve() if address.path else path
+            there = target.exists() and (target not in places or not address.fragment or target.is_dir()
+                                         or unquote(address.fragment) in places[target])  # fmt: skip
+            if not there:
+                broken.append(f"{path.name}: {link}")
+    assert tried > 1_000 and not broken, broken[:20]
 
 
 def test_the_map_of_chapters_lies_beside_its_arcs(visit):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from math import log
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,21 @@ from torch.optim import Adam
 
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
 from ganbook.objectives import NonSaturating
+from ganbook.records import RECORDS
 from ganbook.training import train_step
 
-spec = importlib.util.spec_from_file_location("speed", Path(__file__).parent.parent / "benchmarks" / "speed.py")
-speed = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(speed)
+TOP = Path(__file__).parent.parent
+
+
+def load(name: str):
+    """A program of benchmarks/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, TOP / "benchmarks" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+speed = load("speed")
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc for peaks of memory")
@@ -84,3 +95,28 @@ def test_the_ratio_is_that_of_each_round():
     """A round in which the machine was slow for all tells as much as the others."""
     assert speed.ratio({"tutorial": [10, 20, 100], "fast": [5, 5, 20]}, "fast") == "4.0 (2.0–5.0)"
     assert speed.share({"ms": {speed.PACKAGE: [2.0]}, "operations": 1e9}, 1_000) == "50%"
+
+
+GROWTH = json.loads((RECORDS / "speed" / "growth.json").read_text())
+
+
+def slope(points: list[dict], quantity: str, measure: str) -> float:
+    """By which power of the quantity the measure grows, between the last two points."""
+    (a, b) = points[-2:]
+    return log(b[measure] / a[measure]) / log(b[quantity] / a[quantity])
+
+
+@pytest.mark.parametrize("quantity, power", [("batch", 1), ("image_size", 2.3), ("width", 2), ("pictures", 0)])
+def test_nothing_grows_faster_than_it_should(quantity, power):
+    """On the record: time as the page says, memory never faster than time, nor than the data."""
+    points = GROWTH["sweeps"][quantity]
+    assert slope(points, quantity, "ms") < power + 0.2
+    assert slope(points, quantity, "peak_mb") < max(power, 1) + 0.1
+
+
+def test_a_point_of_the_record_can_be_measured(monkeypatch):
+    monkeypatch.syspath_prepend(TOP / "benchmarks")
+    growth = load("growth")
+    assert set(growth.SWEEPS) == set(growth.BASE) == set(GROWTH["sweeps"])
+    found = growth.point(batch=4, image_size=16, width=4, pictures=10)
+    assert 0 < found["ms"] < 5_000 and found["peak_mb"] > 50
