@@ -41,7 +41,7 @@ def test_its_page_hands_the_solution_to_the_checker(name):
     chapter, number = name.split(".")
     (page,) = BOOK.glob(f"{chapter}-*.ipynb")
     cells = nbformat.read(page, as_version=4).cells
-    ask = rf'check\("{re.escape(name)}", ([^`]+?)\)(?:`|$)'
+    ask = rf'(?m)check\("{re.escape(name)}", ([^`]+?)\)(?:`|$)'
     asked = [re.search(ask, cell.source) for cell in cells if cell.cell_type == "markdown"]
     solved = [re.search(ask, cell.source) for cell in cells if is_solution(cell)]
     assert [found[1] for found in asked if found] == [found[1] for found in solved if found] != []

@@ -7,9 +7,11 @@ of its own: no stored result is compared. Those of chapter 03 are in ganbook.exe
 import re
 from collections.abc import Callable
 from importlib import import_module
+from numbers import Real
 from pkgutil import iter_modules
 
 import torch
+from torch import Tensor
 
 from ganbook.errors import InputError
 
@@ -37,6 +39,21 @@ def expect(holds: object, diagnosis: str) -> None:
     """Go on if it holds, else end with the diagnosis: a sentence about the answer."""
     if not holds:
         raise NotYet(diagnosis)
+
+
+def none_of(found: Tensor, mistakes: dict[str, object], tolerance: float = 1e-4) -> None:
+    """Go on if none of these values, each under its diagnosis, was found."""
+    for diagnosis, wrong in mistakes.items():
+        wrong = torch.as_tensor(wrong, dtype=found.dtype)
+        expect(found.shape != wrong.shape or not found.allclose(wrong, rtol=tolerance, atol=tolerance), diagnosis)
+
+
+def number(found: object) -> Tensor:
+    """What was returned as a tensor, once it is one number."""
+    expect(found is not None, "nothing came back: return the number")
+    kind = f"has the shape {tuple(found.shape)}" if isinstance(found, Tensor) else f"is a {type(found).__name__}"
+    expect(isinstance(found, Real) or getattr(found, "shape", None) == (), f"return one number; yours {kind}")
+    return torch.as_tensor(found).detach()
 
 
 def check(name: str, answer: object) -> None:
