@@ -22,7 +22,9 @@ from ganbook.data import data_folder, sha256
 from ganbook.dcgan import ConvDiscriminator, ConvGenerator, StemGenerator, StridedDiscriminator
 from ganbook.errors import InputError
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
-from ganbook.objectives import AuxiliaryClassifier, NonSaturating, Smoothing
+from ganbook.modern import ResidualDiscriminator, ResidualGenerator
+from ganbook.objectives import AuxiliaryClassifier, NonSaturating, Relativistic, Smoothing
+from ganbook.penalties import R1, R2, Penalized
 from ganbook.published import Probabilities
 from ganbook.records import RECORDS
 
@@ -73,6 +75,12 @@ def acgan(
     return ConditionalGenerator(G, num_classes, EMBEDDING), AuxiliaryDiscriminator(D, num_classes)
 
 
+def r3gan(latent_dim: int = 100, width_g: int = 32, width_d: int = 32, num_classes: Sequence[int] = (10,)) -> Pair:
+    G = ResidualGenerator(width=width_g, latent_dim=latent_dim + EMBEDDING * len(num_classes))
+    D = ProjectionDiscriminator(ResidualDiscriminator(width=width_d), num_classes)
+    return ConditionalGenerator(G, num_classes, EMBEDDING), D
+
+
 @dataclass(frozen=True)
 class Recipe:
     networks: Callable[..., Pair]  # untrained; its keywords are what a user may set
@@ -105,6 +113,14 @@ RECIPES = {
         epochs=64,
         lr=5e-4,
         average=0.99,
+    ),
+    "r3gan": Recipe(
+        r3gan,
+        Penalized(Relativistic(), R1(1.0), R2(1.0)),
+        data="mnist",
+        epochs=5,
+        betas=(0.0, 0.99),
+        average=0.999,
     ),
     # The sources' own, with their mistakes, on our budgets. (For the ACGAN they give no networks: ours, and the
     # objective as published.)
