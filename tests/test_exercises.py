@@ -62,6 +62,20 @@ def test_right_is_said_in_one_line_and_random_numbers_go_on(capsys):
     assert torch.rand(2).equal(expected)
 
 
+def test_an_answer_that_stops_is_told_where():
+    def crashes(sizes):
+        return sizes[0] / unknown  # noqa: F821
+
+    with pytest.raises(NotYet, match="your code stopped at `return sizes.*` with NameError: name 'unknown'"):
+        check("03.4", crashes)
+
+
+@pytest.mark.parametrize("answer", [lambda sizes: None, lambda sizes: print(7), 1_486_352, None])
+def test_an_answer_of_another_kind_is_told_so(answer):
+    with pytest.raises(NotYet, match="of another kind than the exercise asks for"):
+        check("03.4", answer)
+
+
 def test_a_notebook_shows_the_diagnosis_alone():
     assert NotYet("Exercise 03.2: no")._render_traceback_() == ["✗ Exercise 03.2: no"]
 

@@ -5,9 +5,12 @@ of its own: no stored result is compared. Those of chapter 03 are in ganbook.exe
 """
 
 import re
+import sysconfig
+import traceback
 from collections.abc import Callable
 from importlib import import_module
 from numbers import Real
+from pathlib import Path
 from pkgutil import iter_modules
 
 import torch
@@ -16,6 +19,9 @@ from torch import Tensor
 from ganbook.errors import InputError
 
 CHECKERS: dict[str, Callable[[object], None]] = {}  # by chapter and number, "03.2", once the chapter is imported
+
+
+NOT_YOURS = (str(Path(__file__).parents[1]), torch.__path__[0], sysconfig.get_path("stdlib"))  # others' code
 
 
 class NotYet(AssertionError):
@@ -69,9 +75,21 @@ def check(name: str, answer: object) -> None:
         except NotYet as wrong:
             raise NotYet(f"Exercise {name}: {wrong}") from None
         except Exception as error:
-            said = f"{type(error).__name__}: {error}"
-            raise NotYet(f"Exercise {name}: your code stopped with {said}") from error
+            raise NotYet(f"Exercise {name}: {stopped(error)}") from error
     print(f"✓ Exercise {name}: {checker.__doc__.splitlines()[0]}")
+
+
+def stopped(error: Exception) -> str:
+    """Where the answer's own code stopped, or else that it is not of the kind that was asked for."""
+    said = f"{type(error).__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    yours = [frame.line for frame in frames if not frame.filename.startswith(NOT_YOURS)]
+    if yours:
+        return f"your code stopped at `{yours[-1]}` with {said}"
+    return (
+        "what you handed in, or what it returned, is of another kind than the exercise asks for "
+        f"(the result of a function for the function? no return?): {said}"
+    )
 
 
 def find(name: str) -> Callable[[object], None]:

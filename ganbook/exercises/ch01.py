@@ -68,6 +68,11 @@ def jsd_from_draws(answer):
     sure = torch.tensor([-200.0, 200.0])
     found = number(answer(sure, sure, lambda points: points))
     expect(found.isfinite(), "at a logit of ±200 it is not finite: no sigmoid before the log")
+    right = (logsigmoid(sure).mean() + logsigmoid(-sure).mean() + log(4)).item() / 2
+    expect(
+        abs(found - right) < 1e-2,
+        f"at logits of ±200 it is {right:.1f}, yours {found:.1f}: a clamp changes the value; use logsigmoid",
+    )
 
 
 @exercise("01.3")

@@ -33,11 +33,17 @@ def two_losses(answer):
     expect(steep.isclose(-logsigmoid(logits).mean()), "the non-saturating loss is not the mean of -log D(G(z))")
     expect(flat.isclose(logsigmoid(-logits).mean()), "the saturating loss is not the mean of log(1 - D(G(z)))")
     sure = torch.tensor([-200.0, 200.0], requires_grad=True)
-    for loss in answer:
-        (slope,) = torch.autograd.grad(loss(sure), sure)
+    for loss, at in ((saturating, 1), (non_saturating, 0)):  # where each pulls with all its weight
+        value = loss(sure)
+        (slope,) = torch.autograd.grad(value, sure)
         expect(
-            slope.isfinite().all() and loss(sure).isfinite(),
+            slope.isfinite().all() and value.isfinite(),
             "at a logit of ±200 it is not finite: no sigmoid before the log",
+        )
+        expect(
+            slope[at].isclose(torch.tensor(-0.5), rtol=1e-3),
+            f"at a logit of {sure[at].item():g} the pull is gone: a clamp, or a small number in the log, keeps "
+            "the loss finite and stops the gradient; use softplus",
         )
 
 

@@ -53,6 +53,7 @@ def more_for_96(answer):
     for diagnosis, wrong in mistakes.items():
         expect(answer[0] != wrong, diagnosis)
     expect(answer[0] == right[0], f"parameters: not {answer[0]:,}: which layer differs, and by how many weights?")
+    expect(answer[1] > 1000, "products: hand in how many more, a whole number, not how many times as many")
     mistakes = {
         "products: each pixel that enters the last layer counts, and 32 × 32 enter, not 96 × 96": taps
         * 192

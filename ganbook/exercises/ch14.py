@@ -47,6 +47,11 @@ def step_by_hand(answer):
         (2, "twice as far: the least-squares loss has a ½, and 5 and 2.5 are the weights that go with it"),
     ):
         expect((mine - factor * right).norm() > 1e-3 * right.norm(), diagnosis)
+    half = gone(start, whole._replace(cycle=whole.cycle / 2, identity=whole.identity / 2), x, y)
+    expect(
+        (mine - 2 * half).norm() > 1e-3 * right.norm(),
+        "the squares lack their ½: 5 and 2.5 go with half of each mean square",
+    )
     for losses, diagnosis in (
         (whole._replace(identity=0.0), "the identity loss is missing: G(y) - y and F(x) - x"),
         (whole._replace(cycle=0.0), "the cycle loss is missing: F(G(x)) - x and G(F(y)) - y"),
@@ -102,7 +107,10 @@ def limit(answer):
             (right / 2, "there are two D to fool, and not fooling costs ½ for each"),
             (2 * right, "the least-squares loss has a ½: not fooling costs ½ for each D, not 1"),
             (refused / cycle, "the change costs identity, too: half as much of it as of cycle"),
-            (refused / (cycle + identity), "of identity it costs only half as much as of cycle"),
+            (
+                refused / (cycle + identity),
+                "the identity loss is half the cycle loss before the weights: cycle · c + identity · c/2",
+            ),
             (refused / (cycle + 2 * identity), "identity is half of cycle, not twice as much"),
             (1 / right, "upside down: the heavier the weights, the less a change may cost"),
         ):

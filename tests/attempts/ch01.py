@@ -85,3 +85,9 @@ WRONG += [
     ("01.6", lambda p, q, alpha: (alpha * p + (1 - alpha) * q) / (p + q), "smoothed as well"),
     ("01.6", lambda p, q, alpha: torch.full_like(p, alpha / 2), "another D scores more"),
 ]
+
+
+@wrong("01.2", "a clamp changes the value")
+def clamped(real, fake, logit):
+    D_real, D_fake = (logit(points).sigmoid().clamp(1e-7, 1 - 1e-7) for points in (real, fake))
+    return (D_real.log().mean() + (1 - D_fake).log().mean() + log(4)) / 2

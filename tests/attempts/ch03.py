@@ -22,6 +22,7 @@ WRONG += [
     ("03.1", (saturating, lambda logits: softplus(-logits).sum()), "mean"),
     ("03.1", (lambda logits: (1 - logits.sigmoid()).log().mean(), non_saturating), "not finite"),
     ("03.1", (lambda logits: -logits.sigmoid().mean(), non_saturating), "the saturating loss is not"),
+    ("03.1", (saturating, lambda logits: -(logits.sigmoid() + 1e-8).log().mean()), "the pull is gone"),
 ]
 
 

@@ -106,3 +106,9 @@ WRONG += [
     ("07.6", lambda a, n: a * (1 - a) / n**0.5, "take the root"),
     ("07.6", lambda a, n: 0.5 / n**0.5, "yours is"),
 ]
+
+
+@wrong("07.5", "training mode")
+def in_training(G, z, a, b, t):
+    table = G.embeddings[0].weight
+    return G.G(torch.cat([z, ((1 - t) * table[a] + t * table[b]).expand(len(z), -1)], 1))

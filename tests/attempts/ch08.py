@@ -71,3 +71,10 @@ def slow_at_the_ends(G, z, start, end, n):
 @wrong("08.6", "the first picture")
 def a_z_for_each(G, z, start, end, n):
     return mixed(G, torch.randn(n, 4), start, end, torch.linspace(0, 1, n))
+
+
+@wrong("08.6", "training mode")
+def in_training(G, z, start, end, n):
+    shares = torch.linspace(0, 1, n)[:, None]
+    rows = [e(a).lerp(e(b), shares) for e, a, b in zip(G.embeddings, start.T, end.T, strict=True)]
+    return G.G(torch.cat([z.expand(n, -1), *rows], 1))
