@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ganbook import conditioning
+from ganbook.avatars import avatars
 from ganbook.conditional import AuxiliaryDiscriminator, PlanesDiscriminator, ProjectionDiscriminator
 from ganbook.conditioning import WAYS, Blind, conditioning_table, judge, record_conditioning
 from ganbook.data import ImageSet, digits
@@ -62,7 +63,9 @@ def test_the_judge_tells_obedience_from_variety(few, monkeypatch):
     assert judge(Copies(wrong, False), few, "digits", seed=0)["accuracy"]["digit"] < 0.03
 
 
-def test_the_record_and_its_table(tmp_path, monkeypatch):
+def test_the_record_and_its_table(few, tmp_path, monkeypatch):
+    faces = avatars(600, 32)
+    monkeypatch.setattr(conditioning, "DATA", {"digits": lambda: few, "avatars": lambda: faces})
     monkeypatch.setattr(conditioning, "STEPS", {"digits": 1, "avatars": 1})
     monkeypatch.setattr(conditioning, "FAKES", 40)
     card = record_conditioning(tmp_path, seeds=2)
