@@ -85,7 +85,7 @@ def run_chapters(names: tuple[str, ...] = (), quick: bool = True, seed: int = 0,
                 wait([chapter.told for chapter in running.values()], min(c.left() for c in running.values()))
                 for name in [name for name, chapter in running.items() if chapter.is_over()]:
                     rows[name] = {"chapter": name, **running.pop(name).row()}
-                    write_report(folder, in_order(rows, chosen), seed)
+                    write_report(folder, in_order(rows, chosen), seed, at_once)
         except KeyboardInterrupt:
             for chapter in running.values():
                 chapter.end()
@@ -98,10 +98,11 @@ def in_order(rows: dict[str, dict], chosen: dict[str, Path]) -> list[dict]:
     return [rows[name] for name in chosen if name in rows]
 
 
-def write_report(folder: Path, rows: list[dict], seed: int) -> None:
+def write_report(folder: Path, rows: list[dict], seed: int, at_once: int) -> None:
     report = {
         "mode": folder.name,
         "seed": seed,
+        "at_once": at_once,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": processor(),
         "versions": {

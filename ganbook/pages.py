@@ -129,8 +129,14 @@ class Book:
             known |= {row["chapter"]: {**row, **where} for row in self.report["chapters"]}
         return {name: row for name, row in known.items() if name in self.chapters}
 
+    @cached_property
+    def alone(self) -> dict[str, float]:
+        """Per chapter: the seconds that it takes when it has the machine to itself."""
+        rows = self.times if self.report and self.report["at_once"] > 1 else self.rows
+        return {name: rows[name]["seconds"] for name in self.chapters if name in rows}
+
     def seconds(self, name: str) -> str:
-        return f"{self.rows[name]['seconds']:.0f} s" if name in self.rows else "not timed yet"
+        return f"{self.alone[name]:.0f} s" if name in self.alone else "not timed yet"
 
     @property
     def claims(self) -> int:
@@ -143,7 +149,7 @@ class Book:
 def figures_of_the_book(book: Book) -> str:
     """One paragraph: how many chapters, claims and exercises, and how long all of it runs."""
     exercises = sum(len(chapter.exercises) for chapter in book.chapters.values())
-    minutes = sum(row["seconds"] for row in book.rows.values()) / 60
+    minutes = sum(book.alone.values()) / 60
     shown = (
         (len(book.chapters), "chapters"),
         (f"{book.claims:,}", "claims checked"),
@@ -199,7 +205,9 @@ def runs(book: Book) -> str:
     lines.append(f"| **All** | **{book.claims:,}** | {sum(r['seconds'] for r in book.rows.values()):.0f} | | |")
     if book.report:
         versions = ", ".join(f"{name} {number}" for name, number in book.report["versions"].items())
-        made = f"The chapters of this copy were run on {book.report['date'][:10]} with {versions}."
+        made = f"The chapters of this copy were run on {book.report['date'][:10]} with {versions}"
+        together = f", {book.report['at_once']} at a time: alone, each is faster"
+        made += f"{together if book.report['at_once'] > 1 else ''}."
     else:
         made = (
             "This copy was built from the outputs that are stored with the chapters; the times are the records'."

@@ -136,6 +136,7 @@ def test_the_runners_report_comes_before_the_records(small):
     report = {
         "date": "2026-11-22T00:26:20+00:00",
         "processor": "new",
+        "at_once": 1,
         "versions": {"torch": "2.15.0"},
         "chapters": [{"chapter": "02-two", "seconds": 7.4}, {"chapter": "gone", "seconds": 1}],
     }
@@ -145,7 +146,23 @@ def test_the_runners_report_comes_before_the_records(small):
     text = PARTS["runs"](book).replace("\N{NON-BREAKING HYPHEN}", "-")
     assert "| [The one](01-one.ipynb) | 0 | 5 | old | 2020-01-01 |" in text
     assert "| [The two](02-two.ipynb) | 0 | 7 | new | 2026-11-22 |" in text
-    assert "| **0** | 12 |" in text and "run on 2026-11-22 with torch 2.15.0" in text
+    assert "| **0** | 12 |" in text and "run on 2026-11-22 with torch 2.15.0." in text
+    assert book.seconds("02-two") == "7 s"
+
+
+def test_times_of_chapters_that_shared_the_machine_are_told_apart(small):
+    report = {
+        "date": "2026-11-22T00:26:20+00:00",
+        "processor": "new",
+        "at_once": 2,
+        "versions": {"torch": "2.15.0"},
+        "chapters": [{"chapter": "01-one", "seconds": 7.4}],
+    }
+    (small / "report.json").write_text(json.dumps(report))
+    book = Book(small)
+    book.times = {"01-one": {"seconds": 5, "processor": "old", "date": "2020-01-01"}}
+    assert book.seconds("01-one") == "5 s" and book.seconds("02-two") == "not timed yet"
+    assert "| 0 | 7 | new |" in PARTS["runs"](book) and "2.15.0, 2 at a time: alone" in PARTS["runs"](book)
 
 
 def test_the_full_runs_are_those_of_the_records(book):
