@@ -22,14 +22,15 @@ from ganbook.data import data_folder, sha256
 from ganbook.dcgan import ConvDiscriminator, ConvGenerator, StemGenerator, StridedDiscriminator
 from ganbook.errors import InputError
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
-from ganbook.modern import ResidualDiscriminator, ResidualGenerator
+from ganbook.modern import ResidualDiscriminator, ResidualGenerator, with_spectral_norm
 from ganbook.objectives import AuxiliaryClassifier, NonSaturating, Relativistic, Smoothing
 from ganbook.penalties import R1, R2, Penalized
 from ganbook.published import Probabilities
 from ganbook.records import RECORDS
 
 Pair = tuple[nn.Module, nn.Module]  # G, D
-NORMS = {"batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d}  # after the convolutions of D
+# After the convolutions of D. "spectral" puts nothing there: it divides their weights instead.
+NORMS = {"batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d, "spectral": nn.Identity}
 
 
 def mlp(latent_dim: int = 100) -> Pair:
@@ -37,14 +38,18 @@ def mlp(latent_dim: int = 100) -> Pair:
 
 
 def dcgan28(latent_dim: int = 100, norm_d: str = "batch") -> Pair:
-    return StemGenerator(latent_dim), StridedDiscriminator(NORMS[norm_d])
+    return StemGenerator(latent_dim), normed(StridedDiscriminator(NORMS[norm_d]), norm_d)
+
+
+def normed(D: nn.Module, norm_d: str) -> nn.Module:
+    return with_spectral_norm(D) if norm_d == "spectral" else D
 
 
 def dcgan(
     image_size: int, latent_dim: int = 100, width_g: int = 64, width_d: int = 64, norm_d: str = "batch"
 ) -> Pair:
     G = ConvGenerator(image_size, width=width_g, latent_dim=latent_dim)
-    return G, ConvDiscriminator(image_size, width=width_d, norm=NORMS[norm_d])
+    return G, normed(ConvDiscriminator(image_size, width=width_d, norm=NORMS[norm_d]), norm_d)
 
 
 EMBEDDING = 16  # numbers that each label adds to z
@@ -53,13 +58,13 @@ EMBEDDING = 16  # numbers that each label adds to z
 def cgan(latent_dim: int = 100, norm_d: str = "batch", num_classes: Sequence[int] = (10,)) -> Pair:
     G = StemGenerator(latent_dim + EMBEDDING * len(num_classes))
     D = ProjectionDiscriminator(StridedDiscriminator(NORMS[norm_d]), num_classes)
-    return ConditionalGenerator(G, num_classes, EMBEDDING), D
+    return ConditionalGenerator(G, num_classes, EMBEDDING), normed(D, norm_d)
 
 
 def cgan_planes(latent_dim: int = 100, norm_d: str = "batch", num_classes: Sequence[int] = (10,)) -> Pair:
     G, _ = cgan(latent_dim, norm_d, num_classes)
     D = StridedDiscriminator(NORMS[norm_d], channels=1 + sum(num_classes))
-    return G, PlanesDiscriminator(D, num_classes)
+    return G, normed(PlanesDiscriminator(D, num_classes), norm_d)
 
 
 def acgan(
@@ -72,7 +77,7 @@ def acgan(
 ) -> Pair:
     G = ConvGenerator(image_size, width=width_g, latent_dim=latent_dim + EMBEDDING * len(num_classes))
     D = ConvDiscriminator(image_size, width=width_d, norm=NORMS[norm_d], dropout=0.3)
-    return ConditionalGenerator(G, num_classes, EMBEDDING), AuxiliaryDiscriminator(D, num_classes)
+    return ConditionalGenerator(G, num_classes, EMBEDDING), normed(AuxiliaryDiscriminator(D, num_classes), norm_d)
 
 
 def r3gan(latent_dim: int = 100, width_g: int = 32, width_d: int = 32, num_classes: Sequence[int] = (10,)) -> Pair:
@@ -114,11 +119,31 @@ RECIPES = {
         lr=5e-4,
         average=0.99,
     ),
+    # The ladder, between dcgan28 and r3gan: each adds one thing to the one before.
+    "dcgan28-spectral": Recipe(partial(dcgan28, norm_d="spectral"), NonSaturating(), data="mnist", epochs=5),
+    "dcgan28-r1": Recipe(
+        partial(dcgan28, norm_d="spectral"), Penalized(NonSaturating(), R1(0.1)), data="mnist", epochs=5
+    ),
+    "dcgan28-average": Recipe(
+        partial(dcgan28, norm_d="spectral"),
+        Penalized(NonSaturating(), R1(0.1)),
+        data="mnist",
+        epochs=5,
+        average=0.999,
+    ),
+    "cgan-r1": Recipe(
+        partial(cgan, norm_d="spectral"),
+        Penalized(NonSaturating(), R1(0.1)),
+        data="mnist",
+        epochs=5,
+        average=0.999,
+    ),
     "r3gan": Recipe(
         r3gan,
         Penalized(Relativistic(), R1(1.0), R2(1.0)),
         data="mnist",
         epochs=5,
+        lr=5e-4,
         betas=(0.0, 0.99),
         average=0.999,
     ),
