@@ -24,6 +24,7 @@ diseases    mistakes, each with what it does           health      what training
 team        several processes, one model               cyclegan     one kind of picture into another
 translation a CycleGAN's run, and its use              exercises   answers, checked
 worksheets  chapters without their solutions           modern      spectral norm, no norm at all
+small_data  few pictures, many steps                   augmentation pictures moved and cut, for D
 """
 
 __version__ = "0.1.0"
