@@ -19,8 +19,8 @@ from ganbook.objectives import NonSaturating
 from ganbook.sampling import evaluating, sample
 from ganbook.training import fit
 
-# Each row: the objective that the same DCGAN is trained with, on the same pictures. (With instance norm in D, which
-# judges each picture alone: what D says of new pictures can then be compared with what it says of its own.)
+# Each row: the objective that the same DCGAN is trained with, on the same pictures. (With instance norm in D it
+# judges each picture alone: what it says of new ones can then be compared with what it says of its own.)
 WAYS = {
     "as it is": NonSaturating(),
     "augmented": Augmented(NonSaturating(), translate, cut_out),
