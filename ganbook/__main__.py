@@ -332,7 +332,9 @@ def classifier(name: str, seed: int) -> None:
 
 
 @cli.command()
-@click.argument("name", type=click.Choice(["ring", "guidelines", "conditioning", "diseases", "small-data"]))
+@click.argument(
+    "name", type=click.Choice(["ring", "guidelines", "conditioning", "diseases", "small-data", "stacked"])
+)
 @click.option("--seeds", type=COUNT, default=20, show_default=True, help="Seeds 0, 1, 2, … each.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="As for record.")
 def study(name: str, seeds: int, out: Path | None) -> None:
@@ -340,13 +342,15 @@ def study(name: str, seeds: int, out: Path | None) -> None:
 
     ring: every objective on the ring of Gaussians. guidelines: the DCGAN paper's guidelines, each taken back.
     conditioning: every way of telling networks the label, on digits and avatars. diseases: what goes wrong, each
-    mistake and the same without it. small-data: 300 digits, with and without augmentation (MNIST is needed).
+    mistake and the same without it. small-data: 300 digits, with and without augmentation. stacked: how many
+    of the 1,000 combinations of three digits are drawn. (The last two need MNIST.)
     """
     from ganbook.conditioning import record_conditioning
     from ganbook.diseases import record_diseases
     from ganbook.guidelines import record_guidelines
     from ganbook.records import RECORDS
     from ganbook.small_data import record_small_data
+    from ganbook.stacked import record_stacked
     from ganbook.studies import record_ring
 
     out = out or RECORDS / name
@@ -356,6 +360,7 @@ def study(name: str, seeds: int, out: Path | None) -> None:
         "conditioning": record_conditioning,
         "diseases": record_diseases,
         "small-data": record_small_data,
+        "stacked": record_stacked,
     }
     make[name](out, seeds)
     click.echo(f"record of {name} over {seeds} seeds in {out}")

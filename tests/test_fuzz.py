@@ -429,7 +429,7 @@ HEAVY = {  # command -> what would take long, once all is understood
     "classifier": ["ganbook.classifiers.record_classifier"],
     "study": ["ganbook.studies.record_ring", "ganbook.guidelines.record_guidelines",
               "ganbook.conditioning.record_conditioning", "ganbook.diseases.record_diseases",
-              "ganbook.small_data.record_small_data"],
+              "ganbook.small_data.record_small_data", "ganbook.stacked.record_stacked"],
     "table": ["ganbook.table.train_and_measure"],
     "run": ["ganbook.book.Apart"],
     "outputs": ["ganbook.book.execute"],

@@ -150,6 +150,7 @@ def test_imports_run_downwards(module):
             "guidelines",
             "conditioning",
             "small_data",
+            "stacked",
             "recording",
             "evaluation",
             "translation",

@@ -1,0 +1,122 @@
+"""Stacked digits: three handwritten digits in one picture, as its red, green and blue, and so a thousand modes.
+
+The test of Metz et al. (2017) and Srivastava et al. (2017): of how many of the 1,000 combinations does G draw any?
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from ganbook.checkpoints import CARD, write
+from ganbook.classifiers import load_classifier, name_labels
+from ganbook.data import TEN, ImageSet, mnist
+from ganbook.dcgan import StemGenerator, StridedDiscriminator, initialize
+from ganbook.machine import surroundings
+from ganbook.modern import ResidualDiscriminator, ResidualGenerator
+from ganbook.objectives import NonSaturating, Relativistic
+from ganbook.penalties import R1, R2, Penalized
+from ganbook.sampling import sample
+from ganbook.training import fit
+
+MODES, FAKES, AT_ONCE = 1_000, 26_000, 2_000
+PICTURES, STEPS, EVERY, BATCH_SIZE, AVERAGE = 50_000, 3_000, 500, 64, 0.99
+
+
+def stack(digits: ImageSet, n: int, seed: int) -> ImageSet:
+    """n pictures of three digits each, drawn at random: one is the red channel, one the green, one the blue."""
+    rows = torch.randint(len(digits), (n, 3), generator=torch.Generator().manual_seed(seed))
+    classes = {color: TEN["digit"] for color in ("red", "green", "blue")}
+    return ImageSet("stacked", digits.images[rows, 0], digits.labels[rows], classes)
+
+
+def combinations(x: Tensor) -> Tensor:
+    """How often each of the 1,000 combinations occurs in pictures (n, 3, 28, 28), as the classifier sees them."""
+    C, counts = load_classifier("digits"), torch.zeros(MODES, dtype=torch.int64)
+    for part in x.split(AT_ONCE):
+        red, green, blue = (name_labels(C, part[:, i : i + 1]) for i in range(3))
+        counts += (100 * red + 10 * green + blue).bincount(minlength=MODES)
+    return counts
+
+
+def coverage(counts: Tensor) -> dict:
+    """How many modes occur, and the divergence KL(found ‖ uniform) in nats: 0 if all occur alike."""
+    found = counts[counts > 0].double() / counts.sum()
+    return {"modes": len(found), "kl": (found * (found * len(counts)).log()).sum().item()}
+
+
+class Way(NamedTuple):
+    networks: Callable[[], tuple[nn.Module, nn.Module]]  # G, D
+    objective: object
+    lr: float
+    betas: tuple[float, float]
+
+
+def convolutional() -> tuple[nn.Module, nn.Module]:
+    """The DCGAN for 28x28, in colour."""
+    G, D = StemGenerator(), StridedDiscriminator(channels=3)
+    G.net[-2] = nn.ConvTranspose2d(64, 3, 4, 2, 1).apply(initialize)
+    return G, D
+
+
+def residual() -> tuple[nn.Module, nn.Module]:
+    return ResidualGenerator(3), ResidualDiscriminator(3)
+
+
+WAYS = {
+    "DCGAN": Way(convolutional, NonSaturating(), 2e-4, (0.5, 0.999)),
+    "residual, non-saturating + R1": Way(residual, Penalized(NonSaturating(), R1(1.0)), 5e-4, (0.0, 0.99)),
+    "residual, non-saturating + R1 + R2": Way(
+        residual, Penalized(NonSaturating(), R1(1.0), R2(1.0)), 5e-4, (0.0, 0.99)
+    ),
+    "residual, relativistic + R1 + R2": Way(
+        residual, Penalized(Relativistic(), R1(1.0), R2(1.0)), 5e-4, (0.0, 0.99)
+    ),
+}
+
+
+def train_way(way: Way, data: ImageSet, seed: int) -> list[dict]:
+    """Train a row of WAYS. Returns what a running average of its G covers, after each EVERY steps."""
+    torch.manual_seed(seed)
+    G, D = way.networks()
+    average, looks = AveragedModel(G, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True), []
+    steps = fit(G, D, way.objective, data, steps=STEPS, batch_size=BATCH_SIZE, lr=way.lr, betas=way.betas)
+    started = time.process_time()
+    for n in tqdm(range(EVERY, STEPS + 1, EVERY), disable=None):
+        for _ in range(EVERY):
+            with torch.autocast("cpu", torch.bfloat16):  # one a step: it keeps the weights that it has cast
+                next(steps)
+            average.update_parameters(G)
+        minutes = (time.process_time() - started) / 60
+        fakes = torch.cat(
+            [sample(average.module, AT_ONCE, seed=seed * FAKES + i) for i in range(FAKES // AT_ONCE)]
+        )
+        looks.append({"step": n, **coverage(combinations(fakes)), "cpu_minutes": minutes})
+    return looks
+
+
+def record_stacked(out: Path, seeds: int) -> dict:
+    """The record behind the ladder's thousand modes: writes card.json to `out`, returns it."""
+    out.mkdir(parents=True, exist_ok=True)
+    card = {
+        "command": f"ganbook study stacked --seeds {seeds}",
+        "seeds": seeds,
+        "pictures": PICTURES,
+        "steps": STEPS,
+        "batch_size": BATCH_SIZE,
+        "average": AVERAGE,
+        "fakes": FAKES,
+        **surroundings(torch.device("cpu"), "bf16"),
+    }
+    real = stack(mnist(train=False), FAKES, seed=1)
+    card["real"] = coverage(combinations(real.take(torch.arange(FAKES))[0]))
+    data = stack(mnist(), PICTURES, seed=0)
+    card["results"] = {name: [train_way(way, data, seed) for seed in range(seeds)] for name, way in WAYS.items()}
+    write(out / CARD, json.dumps(card, indent=1).encode())
+    return card
