@@ -25,7 +25,7 @@ team        several processes, one model               cyclegan     one kind of 
 translation a CycleGAN's run, and its use              exercises   answers, checked
 worksheets  chapters without their solutions           modern      spectral norm, no norm at all
 small_data  few pictures, many steps                   augmentation pictures moved and cut, for D
-stacked     a thousand modes, counted
+stacked     a thousand modes, counted                  diffusion   the other kind, on a GAN's budget
 """
 
 __version__ = "0.1.0"

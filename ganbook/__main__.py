@@ -333,7 +333,8 @@ def classifier(name: str, seed: int) -> None:
 
 @cli.command()
 @click.argument(
-    "name", type=click.Choice(["ring", "guidelines", "conditioning", "diseases", "small-data", "stacked"])
+    "name",
+    type=click.Choice(["ring", "guidelines", "conditioning", "diseases", "small-data", "stacked", "diffusion"]),
 )
 @click.option("--seeds", type=COUNT, default=20, show_default=True, help="Seeds 0, 1, 2, … each.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="As for record.")
@@ -343,9 +344,11 @@ def study(name: str, seeds: int, out: Path | None) -> None:
     ring: every objective on the ring of Gaussians. guidelines: the DCGAN paper's guidelines, each taken back.
     conditioning: every way of telling networks the label, on digits and avatars. diseases: what goes wrong, each
     mistake and the same without it. small-data: 300 digits, with and without augmentation. stacked: how many
-    of the 1,000 combinations of three digits are drawn. (The last two need MNIST.)
+    of the 1,000 combinations of three digits are drawn. diffusion: a diffusion model on a GAN's budget. (The last
+    three need MNIST.)
     """
     from ganbook.conditioning import record_conditioning
+    from ganbook.diffusion import record_diffusion
     from ganbook.diseases import record_diseases
     from ganbook.guidelines import record_guidelines
     from ganbook.records import RECORDS
@@ -361,6 +364,7 @@ def study(name: str, seeds: int, out: Path | None) -> None:
         "diseases": record_diseases,
         "small-data": record_small_data,
         "stacked": record_stacked,
+        "diffusion": record_diffusion,
     }
     make[name](out, seeds)
     click.echo(f"record of {name} over {seeds} seeds in {out}")

@@ -155,7 +155,7 @@ def test_imports_run_downwards(module):
             "evaluation",
             "translation",
         },
-        {"table", "diseases", "worksheets"},
+        {"table", "diseases", "diffusion", "worksheets"},
         {"__main__"},
         {"pages"},
     ]
