@@ -110,7 +110,7 @@ NETWORKS = ("image_size", "latent_dim", "width_g", "width_d")  # options of `tra
 @click.option("--nodes", type=click.IntRange(1, 1024), default=1, show_default=True, help="Machines, by torchrun.")
 @PRECISION
 def train(recipe: str, out: Path, devices: int, nodes: int, **asked) -> None:
-    """Train RECIPE (mlp, dcgan28, dcgan64, dcgan96, cgan, cgan-planes, acgan, cyclegan) into a folder.
+    """Train RECIPE (mlp, dcgan28, dcgan64, dcgan96, cgan, cgan-planes, acgan, r3gan, cyclegan, …) into a folder.
 
     Written are both networks, losses and pictures.
 

@@ -82,11 +82,11 @@ class Hinge(Wasserstein):
 
 
 class Relativistic:
-    """Jolicoeur-Martineau (2018), in pairs: D compares a real with a fake, and each player
-    minimises its side of log sigmoid(D(x) - D(x_fake)).
+    """Jolicoeur-Martineau (2018), in pairs: D compares a real with a fake, and each
+    player minimises its side of log sigmoid(D(x) - D(x_fake)).
 
-    Being called fake is no longer a fixed fate: a fake is judged beside a real one. G's
-    turn needs real data for that: those of D's turn are kept.
+    Being called fake is no longer a fixed fate: a fake is judged beside a real one.
+    G's turn needs real data for that: those of D's turn are kept.
     """
 
     def d_loss(self, D, x, x_fake, y=None):
