@@ -29,7 +29,7 @@ MODES, FAKES, AT_ONCE = 1_000, 26_000, 2_000
 PICTURES, STEPS, EVERY, BATCH_SIZE, AVERAGE = 50_000, 3_000, 500, 64, 0.99
 
 
-def stack(digits: ImageSet, n: int, seed: int) -> ImageSet:
+def stack_digits(digits: ImageSet, n: int, seed: int) -> ImageSet:
     """n pictures of three digits each, drawn at random: one is the red channel, one the green, one the blue."""
     rows = torch.randint(len(digits), (n, 3), generator=torch.Generator().manual_seed(seed))
     classes = {color: TEN["digit"] for color in ("red", "green", "blue")}
@@ -114,9 +114,9 @@ def record_stacked(out: Path, seeds: int) -> dict:
         "fakes": FAKES,
         **surroundings(torch.device("cpu"), "bf16"),
     }
-    real = stack(mnist(train=False), FAKES, seed=1)
+    real = stack_digits(mnist(train=False), FAKES, seed=1)
     card["real"] = coverage(combinations(real.take(torch.arange(FAKES))[0]))
-    data = stack(mnist(), PICTURES, seed=0)
+    data = stack_digits(mnist(), PICTURES, seed=0)
     card["results"] = {name: [train_way(way, data, seed) for seed in range(seeds)] for name, way in WAYS.items()}
     write(out / CARD, json.dumps(card, indent=1).encode())
     return card

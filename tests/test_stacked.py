@@ -12,14 +12,14 @@ from ganbook.__main__ import cli
 from ganbook.data import ImageSet, digits
 from ganbook.objectives import NonSaturating, Relativistic
 from ganbook.penalties import R1, R2
-from ganbook.stacked import WAYS, combinations, coverage, stack
+from ganbook.stacked import WAYS, combinations, coverage, stack_digits
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_a_stack_is_three_digits_drawn_on_their_own():
     data = digits()
-    found = stack(data, 3_000, seed=4)
+    found = stack_digits(data, 3_000, seed=4)
     assert found.images.shape == (3_000, 3, 28, 28) and found.images.dtype == torch.uint8
     assert list(found.classes) == ["red", "green", "blue"] and all(len(v) == 10 for v in found.classes.values())
     for i in range(3):
@@ -29,12 +29,12 @@ def test_a_stack_is_three_digits_drawn_on_their_own():
         assert found.labels[:, i].bincount(minlength=10).min() > 200
     pairs = 10 * found.labels[:, 0] + found.labels[:, 1]
     assert len(pairs.unique()) == 100 and pairs.bincount().max() < 60
-    assert torch.equal(stack(data, 50, seed=4).images, stack(data, 50, seed=4).images)
-    assert not torch.equal(stack(data, 50, seed=4).labels, stack(data, 50, seed=5).labels)
+    assert torch.equal(stack_digits(data, 50, seed=4).images, stack_digits(data, 50, seed=4).images)
+    assert not torch.equal(stack_digits(data, 50, seed=4).labels, stack_digits(data, 50, seed=5).labels)
 
 
 def test_combinations_are_counted_by_all_three_channels():
-    found = stack(digits(), 2_500, seed=0)
+    found = stack_digits(digits(), 2_500, seed=0)
     counts = combinations(found.take(torch.arange(2_500))[0])
     true = (found.labels @ torch.tensor([100, 10, 1])).bincount(minlength=1_000)
     assert counts.sum() == 2_500
