@@ -104,6 +104,7 @@ class Recipe:
 
 
 ADAM = (0.9, 0.999)  # betas, where nobody chose any
+FLATTENED = Penalized(NonSaturating(), R1(0.1))
 RECIPES = {
     "mlp": Recipe(mlp, NonSaturating(), data="mnist", epochs=50),
     "dcgan28": Recipe(dcgan28, NonSaturating(), data="mnist", epochs=3),
@@ -119,25 +120,14 @@ RECIPES = {
         lr=5e-4,
         average=0.99,
     ),
-    # The ladder, between dcgan28 and r3gan: each adds one thing to the one before.
+    # Rungs of the ladder, from dcgan28 on: each changes one thing in the one before.
     "dcgan28-spectral": Recipe(partial(dcgan28, norm_d="spectral"), NonSaturating(), data="mnist", epochs=5),
-    "dcgan28-r1": Recipe(
-        partial(dcgan28, norm_d="spectral"), Penalized(NonSaturating(), R1(0.1)), data="mnist", epochs=5
-    ),
+    "dcgan28-r1": Recipe(partial(dcgan28, norm_d="spectral"), FLATTENED, data="mnist", epochs=5),
     "dcgan28-average": Recipe(
-        partial(dcgan28, norm_d="spectral"),
-        Penalized(NonSaturating(), R1(0.1)),
-        data="mnist",
-        epochs=5,
-        average=0.999,
+        partial(dcgan28, norm_d="spectral"), FLATTENED, data="mnist", epochs=5, average=0.999
     ),
-    "cgan-r1": Recipe(
-        partial(cgan, norm_d="spectral"),
-        Penalized(NonSaturating(), R1(0.1)),
-        data="mnist",
-        epochs=5,
-        average=0.999,
-    ),
+    "cgan-r1": Recipe(partial(cgan, norm_d="spectral"), FLATTENED, data="mnist", epochs=5, average=0.999),
+    # The last one changes all at once.
     "r3gan": Recipe(
         r3gan,
         Penalized(Relativistic(), R1(1.0), R2(1.0)),

@@ -47,6 +47,16 @@ def test_it_learns_from_the_first_pictures_and_is_measured_by_others(short, monk
     assert all(look["distance"] > 0 and 0 < look["d_loss"] < 5 for look in looks)
 
 
+def test_how_often_it_is_looked_at_changes_nothing(short, monkeypatch):
+    """A block of autocast around several steps must not hold on to the weights of the first."""
+    found = []
+    for every in (1, 6):
+        monkeypatch.setattr(small_data, "EVERY", every)
+        found.append(train_way("as it is", first(part(), 100), part(train=False), seed=0)[-1])
+    assert found[0]["d_loss"] != found[1].pop("d_loss")  # of one step, and of six
+    assert {key: found[0][key] for key in found[1]} == found[1]
+
+
 def test_a_seed_repeats_a_run_and_the_ways_part(short):
     train, held_out = first(part(), 100), part(train=False)
     runs = [train_way(name, train, held_out, 1) for name in ("as it is", "as it is", "augmented")]

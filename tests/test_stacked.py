@@ -2,6 +2,7 @@
 
 import json
 from math import log
+from time import process_time
 
 import pytest
 import torch
@@ -35,7 +36,7 @@ def test_a_stack_is_three_digits_drawn_on_their_own():
 
 def test_combinations_are_counted_by_all_three_channels():
     found = stack_digits(digits(), 2_500, seed=0)
-    counts = combinations(found.take(torch.arange(2_500))[0])
+    counts = combinations(found.images)
     true = (found.labels @ torch.tensor([100, 10, 1])).bincount(minlength=1_000)
     assert counts.sum() == 2_500
     assert (counts - true).abs().sum() < 0.05 * 2 * 2_500  # the classifier errs now and then
@@ -72,11 +73,37 @@ def part(train=True):
     return ImageSet("mnist", data.images[rows], data.labels[rows], data.classes)
 
 
-def test_the_record(tmp_path, monkeypatch):
+@pytest.fixture
+def short(monkeypatch):
     monkeypatch.setattr(stacked, "mnist", part)
-    small = {"PICTURES": 96, "STEPS": 4, "EVERY": 2, "FAKES": 60, "AT_ONCE": 30, "BATCH_SIZE": 32}
-    for name, value in small.items():
+    for name, value in {"PICTURES": 96, "STEPS": 4, "EVERY": 2, "FAKES": 60, "BATCH_SIZE": 32}.items():
         monkeypatch.setattr(stacked, name, value)
+
+
+def test_how_often_it_is_looked_at_changes_nothing(short, monkeypatch):
+    """A block of autocast around several steps must not hold on to the weights of the first."""
+    drawn = []
+    monkeypatch.setattr(stacked, "combinations", lambda images: drawn.append(images) or torch.ones(1_000))
+    data = stacked.stack_digits(part(), 96, seed=0)
+    for every in (1, 4):
+        monkeypatch.setattr(stacked, "EVERY", every)
+        stacked.train_way(WAYS["DCGAN"], data, seed=0)
+    assert len(drawn) == 5 and torch.equal(drawn[3], drawn[4]) and not torch.equal(drawn[2], drawn[3])
+
+
+def test_the_minutes_are_those_of_training(short, monkeypatch):
+    def slow(images):
+        end = process_time() + 3
+        while process_time() < end:
+            pass
+        return torch.ones(1_000)
+
+    monkeypatch.setattr(stacked, "combinations", slow)
+    looks = stacked.train_way(WAYS["DCGAN"], stacked.stack_digits(part(), 96, seed=0), seed=0)
+    assert 0 < looks[0]["cpu_minutes"] < looks[1]["cpu_minutes"] < 3 / 60
+
+
+def test_the_record(short, tmp_path):
     done = CliRunner().invoke(cli, ["study", "stacked", "--seeds", "1", "--out", str(tmp_path / "s")])
     assert done.exit_code == 0, done.output
     card = json.loads((tmp_path / "s" / "card.json").read_text())

@@ -150,12 +150,11 @@ def test_imports_run_downwards(module):
             "guidelines",
             "conditioning",
             "small_data",
-            "stacked",
             "recording",
             "evaluation",
             "translation",
         },
-        {"table", "diseases", "diffusion", "worksheets"},
+        {"table", "diseases", "diffusion", "stacked", "worksheets"},
         {"__main__"},
         {"pages"},
     ]
