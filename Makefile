@@ -14,7 +14,7 @@ help:
 	@echo "make pdf      the site in one file, _build/ganbook.pdf, after make book; make epub: _build/ganbook.epub"
 	@echo "make test     unit tests, then every page against its stored outputs"
 	@echo "make oldest   the unit tests with the oldest versions that pyproject.toml allows"
-	@echo "make soak     the long tests: runs killed many times, many thousand bad inputs (an hour)"
+	@echo "make soak     the long tests: killed runs, many thousand bad inputs, each chapter with 20 seeds (hours)"
 	@echo "make check    lint and format check; changes nothing"
 	@echo "make format   format the code"
 	@echo "make full     run all chapters in full mode (a GPU, or hours) into _build/full"
@@ -51,6 +51,8 @@ oldest: .venv/installed
 
 soak: .venv/installed
 	$(BIN)/python -m pytest tests -m soak
+	$(BIN)/ganbook soak --at-once 2
+	$(BIN)/ganbook soak --at-once 2 --seeds 5 --avx2
 
 check: .venv/installed
 	$(BIN)/ruff check .

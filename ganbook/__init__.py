@@ -12,7 +12,8 @@ runs        from a plan to a folder, and on again      drawings     convolutions
 recording   full runs over several seeds               widgets      what a reader moves
 records     what was recorded, as pages show it        studies      objectives compared over seeds
 checkpoints weights and runs on disk, safely           guidelines   the DCGAN's, each taken back
-claims      sentences that are checked                 book         running and building the chapters
+claims      sentences that are checked                 runner       running the chapters
+soak        many seeds, another arithmetic             book         their outputs, and the site
 conditional networks that know labels, by wrapping     classifiers  judges: does a fake show its label?
 tags        a folder whose tags.csv names colours      conditioning ways of telling the label, compared
 evaluation  a trained generator, measured              published    the tutorials' own models

@@ -423,11 +423,28 @@ def cover() -> None:
 @click.option("--at-once", type=click.IntRange(1, 64), default=1, show_default=True, help="With one thread each.")
 def run(chapters: tuple[str, ...], full: bool, seed: int, at_once: int) -> None:
     """Run CHAPTERS (such as 03, or 03-the-first-gan; all where none is named) into _build/quick or _build/full."""
-    from ganbook.book import format_report, run_chapters
+    from ganbook.runner import format_report, run_chapters
 
     rows = run_chapters(chapters, quick=not full, seed=seed, at_once=at_once)
     click.echo(format_report(rows))
     sys.exit(any(row["error"] for row in rows))
+
+
+@cli.command()
+@click.argument("chapters", nargs=-1)
+@click.option(
+    "--seeds", type=click.IntRange(1, 1000), default=20, show_default=True, help="Seeds 0, 1, 2, … each."
+)
+@click.option("--at-once", type=click.IntRange(1, 64), default=1, show_default=True, help="With one thread each.")
+@click.option("--avx2", is_flag=True, help="Compute as a CPU without AVX-512 and without products in bfloat16.")
+def soak(chapters: tuple[str, ...], seeds: int, at_once: int, avx2: bool) -> None:
+    """Run CHAPTERS (default: all) in quick mode with many seeds: what passed before is not run again."""
+    from ganbook.soak import format_soak
+    from ganbook.soak import soak as run_seeds
+
+    rows = run_seeds(chapters, seeds, at_once, "avx2" if avx2 else "own")
+    click.echo(format_soak(rows))
+    sys.exit(any(row["error"] for row in rows.values()))
 
 
 @cli.command()
@@ -461,7 +478,7 @@ def site() -> None:
 @click.argument("kind", type=click.Choice(["pdf", "epub"]))
 def volume(kind: str) -> None:
     """Make one file of the site that `ganbook site` built: _build/ganbook.pdf or _build/ganbook.epub."""
-    from ganbook.book import BUILD
+    from ganbook.runner import BUILD
     from ganbook.volumes import save_epub, save_pdf
 
     out = BUILD / f"ganbook.{kind}"

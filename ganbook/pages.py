@@ -17,9 +17,9 @@ import nbformat
 import yaml
 from mdit_py_plugins.anchors.index import slugify
 
-from ganbook.book import count_claims, find_files
 from ganbook.errors import InputError
 from ganbook.records import CHAPTER_TIMES, RECORDS
+from ganbook.runner import count_claims, find_files
 
 MARKER = re.compile(r"^<!-- ganbook: (.+) -->$", re.MULTILINE)
 WORDS_A_MINUTE = 200  # of careful reading

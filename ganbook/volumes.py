@@ -17,9 +17,9 @@ from bs4 import BeautifulSoup, Tag
 from PIL import Image
 
 from ganbook import __version__
-from ganbook.book import BUILD, find_files
 from ganbook.checkpoints import write
 from ganbook.errors import InputError
+from ganbook.runner import BUILD, find_files
 
 SITE = BUILD / "html"
 CONTROLS = "script, style, link, button, input, .headerlink, .toctree-wrapper"

@@ -6,8 +6,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from ganbook.book import choose
 from ganbook.checkpoints import write
+from ganbook.runner import choose
 
 
 def write_worksheets(names: tuple[str, ...], out: Path) -> list[Path]:

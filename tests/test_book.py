@@ -16,8 +16,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from ganbook import book
 from ganbook.__main__ import cli
-from ganbook.book import chapters, choose, count_claims, find_files, format_report, run_chapters
 from ganbook.errors import InputError
+from ganbook.runner import chapters, choose, count_claims, find_files, format_report, run_chapters
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))

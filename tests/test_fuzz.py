@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from PIL import Image
 
-from ganbook import book, datasets, runs
+from ganbook import datasets, runner, runs
 from ganbook.__main__ import cli, main
 from ganbook.avatars import EYES, HAIR
 from ganbook.convolution import conv_output_size, overlap, receptive_field, transposed_output_size
@@ -432,7 +432,8 @@ HEAVY = {  # command -> what would take long, once all is understood
               "ganbook.small_data.record_small_data", "ganbook.stacked.record_stacked",
               "ganbook.diffusion.record_diffusion"],
     "table": ["ganbook.table.train_and_measure"],
-    "run": ["ganbook.book.Apart"],
+    "run": ["ganbook.runner.Apart"],
+    "soak": ["ganbook.runner.Apart"],
     "outputs": ["ganbook.book.execute"],
     "site": ["ganbook.book.assemble_and_build"],
     "cover": ["ganbook.cover.draw_cover"],
@@ -480,12 +481,12 @@ def test_every_command_is_tried():
 @budgets(QUICK, 2_000)
 def test_chapters_by_any_name(cases, monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[1])
-    known = list(book.chapters())
+    known = list(runner.chapters())
     names = some.sampled_from([*known, *(name[:2] for name in known), "3", "../03", "03-"]) | some.text(max_size=4)
 
     def check(chosen):
         try:
-            found = book.choose(tuple(chosen))
+            found = runner.choose(tuple(chosen))
         except InputError as error:
             return one_line(error)
         assert list(found) == [name for name in known if name in found]

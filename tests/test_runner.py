@@ -12,10 +12,11 @@ import pytest
 from jupyter_client.kernelspec import NoSuchKernel
 from nbformat.v4 import new_code_cell, new_notebook
 
-from ganbook import book
-from ganbook.book import build_site, format_report, refresh_outputs, run_chapter, run_chapters
+from ganbook import runner
+from ganbook.book import build_site, refresh_outputs
 from ganbook.checkpoints import locked
 from ganbook.errors import InputError
+from ganbook.runner import format_report, run_chapter, run_chapters
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning:papermill", "ignore::DeprecationWarning:jupyter_client"
@@ -80,7 +81,7 @@ def test_chapters_that_take_their_kernel_or_the_runner_with_them(write_book):
 def test_a_chapter_that_hangs_is_ended_at_its_limit_and_named(write_book, monkeypatch):
     """Also where its kernel is deaf to the interrupt that a cell gets at its own limit."""
     write_book({"01-hangs": ["1 + 1", NOTE_PID, "signal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(600)"]})
-    monkeypatch.setitem(book.CHAPTER_LIMIT, True, 15)
+    monkeypatch.setitem(runner.CHAPTER_LIMIT, True, 15)
     (row,) = run_chapters()
     assert row["error"] == "cell 5: it hung, and was ended after 15 seconds" and row["seconds"] < 60
     assert is_gone(int(Path("book/pid").read_text()))
@@ -109,7 +110,7 @@ print(os.environ["OMP_NUM_THREADS"])
 
 def test_a_cell_that_hangs_is_ended_at_its_limit_and_named(write_book, monkeypatch):
     write_book({"01-hangs": ["import time", "time.sleep(600)"]})
-    monkeypatch.setitem(book.CELL_LIMIT, True, 3)
+    monkeypatch.setitem(runner.CELL_LIMIT, True, 3)
     row = run_chapter(Path("book/01-hangs.ipynb"), Path("_build/quick/book/01-hangs.ipynb"), True, 0)
     assert row["error"].startswith("cell 4: CellTimeoutError") and "3 seconds" in row["error"]
     with pytest.raises(InputError, match="01-hangs.ipynb (was not run to its end|ends in an error)"):
@@ -140,7 +141,7 @@ def test_an_interrupted_run_says_so_and_leaves_no_process(write_book, end, at_on
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     # A kernel may have its own last words, before or after.
-    assert "ganbook: interrupted in 02-long: 1 of 2 chapters are done, and in _build/quick" in err.splitlines()
+    assert "ganbook: interrupted in 02-long: 1 of 2 are done, and in _build/quick" in err.splitlines()
     assert "resource_tracker" not in err
     assert is_gone(int(Path("book/pid").read_text()))
     assert '"01-good"' in report.read_text()
@@ -175,8 +176,8 @@ def test_a_full_disk_is_named_and_the_rows_still_come(write_book, monkeypatch, c
     def full(*args, **how):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(book, "write", full)
-    monkeypatch.setattr(book.Apart, "row", lambda self: self.end() or {"error": None})
+    monkeypatch.setattr(runner, "write", full)
+    monkeypatch.setattr(runner.Apart, "row", lambda self: self.end() or {"error": None})
     assert run_chapters() == [{"chapter": "01-good", "error": None}]
     assert "report.json cannot be written (No space left on device)" in capsys.readouterr().out
     monkeypatch.setattr("papermill.execute_notebook", full)

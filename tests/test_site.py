@@ -9,7 +9,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from ganbook.book import find_files
+from ganbook.runner import find_files
 from tests.conftest import TOP
 
 TOC = yaml.safe_load((TOP / "_toc.yml").read_text())

@@ -140,9 +140,9 @@ def test_imports_run_downwards(module):
             "records",
             "published",
         },
-        {"plots", "recipes", "tags", "classifiers", "health", "cyclegan"},
+        {"plots", "recipes", "tags", "classifiers", "health", "cyclegan", "runner"},
         {"datasets"},
-        {"runs", "book", "drawings", "export", "cover"},
+        {"runs", "book", "soak", "drawings", "export", "cover"},
         {
             "volumes",
             "widgets",
