@@ -20,6 +20,7 @@ from mdit_py_plugins.anchors.index import slugify
 from ganbook.errors import InputError
 from ganbook.records import CHAPTER_TIMES, RECORDS
 from ganbook.runner import count_claims, find_files
+from ganbook.soak import ARITHMETICS, digest, read_soak
 
 MARKER = re.compile(r"^<!-- ganbook: (.+) -->$", re.MULTILINE)
 WORDS_A_MINUTE = 200  # of careful reading
@@ -215,6 +216,25 @@ def runs(book: Book) -> str:
     return "\n".join(lines) + f"\n\n{made}"
 
 
+def many_seeds(book: Book) -> str:
+    """A table: of how many runs with other seeds, and with an older CPU's arithmetic, each chapter passed."""
+    lines = ["| Chapter | Seeds | An older CPU's arithmetic | Last run |", "|---|--:|--:|---|"]
+    noted, everywhere = read_soak(), set()
+    for name, chapter in book.chapters.items():
+        entry = noted.get(name, {})
+        rows = entry if entry.get("code") == digest(chapter.path) else {}
+        kept = {arithmetic: list(rows.get(arithmetic, {}).values()) for arithmetic in ARITHMETICS}
+        last = max((row["date"] for row in sum(kept.values(), [])), default="–")
+        everywhere |= {row["processor"] for row in sum(kept.values(), [])}
+        lines.append(f"| {chapter.link()} | {' | '.join(map(passes, kept.values()))} | {unbroken(last)} |")
+    return "\n".join(lines) + f"\n\nProcessors: {', '.join(sorted(everywhere)) or 'none yet'}."
+
+
+def passes(rows: list[dict]) -> str:
+    """How many of these runs passed."""
+    return f"{sum(not row['error'] for row in rows)} of {len(rows)}" if rows else "–"
+
+
 def unbroken(date: str) -> str:
     """With hyphens at which no line ends."""
     return date.replace("-", "\N{NON-BREAKING HYPHEN}")
@@ -353,6 +373,7 @@ PARTS = {
     "numbers": figures_of_the_book,
     "map": chart,
     "runs": runs,
+    "seeds": many_seeds,
     "records": full_runs,
     "overview": overview,
     "assignments": assignments,

@@ -14,6 +14,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from ganbook import pages
 from ganbook.errors import InputError
 from ganbook.pages import PARTS, UNSORTED, Book, as_rst, filled, opening, sorted_mistakes
+from ganbook.soak import digest
 from tests.conftest import TOP
 
 NOTEBOOKS = sorted((TOP / "book").glob("[0-9]*.ipynb"))
@@ -169,6 +170,23 @@ def test_the_full_runs_are_those_of_the_records(book):
     shown = re.findall(r"^\| `([\w-]+)` \|", PARTS["records"](book), re.M)
     weights = (TOP / "ganbook" / "records").glob("*/G.safetensors")
     assert set(shown) == {path.parent.name for path in weights}
+
+
+def test_runs_with_other_seeds_count_while_the_code_is_the_same(small, monkeypatch):
+    passed, failed = [{"error": e, "processor": "a CPU", "date": "2026-01-02"} for e in (None, "cell 3")]
+    noted = {
+        name: {"code": digest(small / "book" / f"{name}.ipynb"), "own": {"0": passed, "1": failed}}
+        for name in ("01-one", "02-two")
+    }
+    noted["01-one"]["avx2"] = {"0": passed | {"date": "2026-01-03"}}
+    noted["02-two"]["code"] = "of another text"
+    monkeypatch.setattr("ganbook.pages.read_soak", lambda: noted)
+    first, second, _, processors = (
+        PARTS["seeds"](Book(small)).replace("\N{NON-BREAKING HYPHEN}", "-").splitlines()[2:]
+    )
+    assert first.endswith("(01-one.ipynb) | 1 of 2 | 1 of 1 | 2026-01-03 |")
+    assert second.endswith("(02-two.ipynb) | – | – | – |")
+    assert processors == "Processors: a CPU."
 
 
 def test_assignments_link_to_every_exercise(small, book):
