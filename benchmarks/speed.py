@@ -70,15 +70,21 @@ def task(name: str) -> tuple[Plan, ImageSet]:
 
 
 def contender(name: str, way: set[str], device: torch.device):
-    """An endless training, written out with every lever as a switch; each next() is one step of both networks."""
+    """An endless training on a few pictures; each next() is one step of both networks."""
     plan, images = task(name)
     torch.manual_seed(0)
+    return endless(*build(name, plan.networks), plan, images, way, device)
+
+
+def endless(G, D, plan: Plan, images: ImageSet, way: set[str], device: torch.device):
+    """A training written out with every lever as a switch."""
     layout = torch.channels_last if "channels_last" in way else torch.contiguous_format
-    G, D = (net.to(device, memory_format=layout).train() for net in build(name, plan.networks))
+    for net in (G, D):
+        net.to(device, memory_format=layout).train()
     settings = {"lr": plan.lr_g, "betas": (plan.beta1, 0.999), "fused": True if "fused" in way else None}
     opt_G, opt_D = Adam(G.parameters(), **settings), Adam(D.parameters(), **settings)
-    objective = recipe(name).objective
-    if "logits" not in way and not recipe(name).labelled:
+    objective = recipe(plan.recipe).objective
+    if "logits" not in way and not recipe(plan.recipe).labelled:
         objective = Probabilities()
     on_device = images.to(device)
     batches = DataLoader(Files(images), BATCH, shuffle=True)  # no worker: two cores have none to spare

@@ -170,7 +170,9 @@ def send_row(send, env: dict[str, str], *how) -> None:
     tqdm.set_lock(RLock())  # papermill's bar would make a semaphore, which outlives a process that is killed
     os.environ.update(env)  # the kernel inherits it
     try:
-        send.send(run_chapter(*how))
+        row = run_chapter(*how)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # its kernel is gone: from here on it may end at once
+        send.send(row)
     except KeyboardInterrupt:
         pass
 

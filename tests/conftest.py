@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 from ganbook import datasets
 from ganbook.book import assemble_and_build
@@ -46,12 +47,18 @@ def trained(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory) -> Path:
-    """The book as HTML, from the stored outputs of its chapters."""
-    folder = tmp_path_factory.mktemp("site")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(TOP)
-        return assemble_and_build(Path(), folder / "source", folder / "_build").parent
+def site(tmp_path_factory, worker_id) -> Path:
+    """The book as HTML, from the stored outputs of its chapters. Processes that test side by side share one."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "site"
+    built = folder / "_build" / "html"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"), pytest.MonkeyPatch.context() as patch:
+        if not (folder / "whole").exists():
+            patch.chdir(TOP)
+            assemble_and_build(Path(), folder / "source", folder / "_build")
+            (folder / "whole").touch()
+    return built
 
 
 class Quiet(SimpleHTTPRequestHandler):

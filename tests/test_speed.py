@@ -10,6 +10,7 @@ import torch
 from click.testing import CliRunner
 from torch.optim import Adam
 
+from ganbook.data import digits
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
 from ganbook.objectives import NonSaturating
 from ganbook.records import RECORDS
@@ -120,3 +121,55 @@ def test_a_point_of_the_record_can_be_measured(monkeypatch):
     assert set(growth.SWEEPS) == set(growth.BASE) == set(GROWTH["sweeps"])
     found = growth.point(batch=4, image_size=16, width=4, pictures=10)
     assert 0 < found["ms"] < 5_000 and found["peak_mb"] > 50
+
+
+@pytest.fixture
+def speedrun(monkeypatch):
+    monkeypatch.syspath_prepend(TOP / "benchmarks")
+    module = load("speedrun")
+    small = {"data": "digits", "every": 2, "fakes": 60, "limit": 4, "distance": 0.0}
+    monkeypatch.setattr(module, "RULES", module.RULES | small)
+    monkeypatch.setattr(module, "load", lambda name, shape, part="train": (digits(), {}))
+    return module
+
+
+def test_a_race_ends_at_its_quality_or_at_its_limit(speedrun):
+    def start(seed, images):
+        return seed, iter(range(100))
+
+    speedrun.RULES["limit"] = 100
+    distances = iter([3.0, 1.0, 0.0, 7.0])
+    found = speedrun.race(start, 0, None, lambda G: next(distances))
+    assert (found["steps"], found["distance"]) == (6, 0.0) and 0 <= found["seconds"] < 1
+    speedrun.RULES["limit"] = 4
+    assert speedrun.race(start, 0, None, lambda G: 9.0)["steps"] == 4
+
+
+def test_the_speedrun_keeps_what_was_run(speedrun, tmp_path, monkeypatch):
+    """All runners with two steps at a time; their distances are those of the networks that they train."""
+    short = {name: speedrun.RUNNERS[name] for name in ("`dcgan28`, the tutorials' way", "`cgan`")}
+    monkeypatch.setattr(speedrun, "RUNNERS", short)
+    ask = ["--seeds", "1", "--out", str(tmp_path)]
+    ran = CliRunner().invoke(speedrun.main, ask)
+    assert ran.exit_code == 0, ran.output
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert list(card["results"]) == list(short)
+    rows = [runs["0"] for runs in card["results"].values()]
+    assert all(row["steps"] == 4 and row["seconds"] > 0 and 0 < row["distance"] < 1_000 for row in rows)
+    assert rows[0]["distance"] != rows[1]["distance"]
+    page = (tmp_path / "speedrun.md").read_text()
+    assert page == speedrun.as_markdown(card) and page.count("| 4 (4–4) |") == 2 and "1.0 times |" in page
+    assert CliRunner().invoke(speedrun.main, ask).output == ""  # all of it is there
+    assert json.loads((tmp_path / "card.json").read_text())["results"] == card["results"]
+    speedrun.RULES["fakes"] = 61
+    refused = CliRunner().invoke(speedrun.main, ask)
+    assert refused.exit_code == 1 and "holds a race by other rules" in refused.output
+
+
+def test_every_runner_moves_the_network_that_is_judged(speedrun):
+    for name, start in speedrun.RUNNERS.items():
+        G, steps = start(0, digits())
+        before = {key: value.clone() for key, value in G.state_dict().items()}
+        for _ in range(2):
+            next(steps)
+        assert any(not torch.equal(before[key], value) for key, value in G.state_dict().items()), name
