@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -115,6 +116,18 @@ def test_a_cell_that_hangs_is_ended_at_its_limit_and_named(write_book, monkeypat
     assert row["error"].startswith("cell 4: CellTimeoutError") and "3 seconds" in row["error"]
     with pytest.raises(InputError, match="01-hangs.ipynb (was not run to its end|ends in an error)"):
         build_site()
+
+
+def test_a_process_that_has_told_its_row_may_be_ended_without_a_word(monkeypatch):
+    """The runner ends it as soon as the row is read: it may then be on its way out, and would print a traceback."""
+    monkeypatch.setattr(runner, "run_chapter", lambda: {"error": None})
+    handlers = []
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        runner.send_row(SimpleNamespace(send=lambda row: handlers.append(signal.getsignal(signal.SIGTERM))), {})
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert handlers == [signal.SIG_DFL]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see a process end")
