@@ -119,7 +119,7 @@ def test_a_cell_that_hangs_is_ended_at_its_limit_and_named(write_book, monkeypat
 
 
 def test_a_process_that_has_told_its_row_may_be_ended_without_a_word(monkeypatch):
-    """The runner ends it as soon as the row is read: it may then be on its way out, and would print a traceback."""
+    """The runner ends it once the row is read. On its way out it would print a traceback."""
     monkeypatch.setattr(runner, "run_chapter", lambda: {"error": None})
     handlers = []
     before = signal.getsignal(signal.SIGTERM)
