@@ -100,6 +100,13 @@ def test_readme_names_the_two_commands():
     assert "make book" in readme and "make test" in readme
 
 
+def test_readme_names_every_recipe():
+    from ganbook.recipes import RECIPES
+
+    readme = (ROOT / "README.md").read_text()
+    assert len(RECIPES) > 10 and [name for name in [*RECIPES, "cyclegan"] if f"`{name}`" not in readme] == []
+
+
 def test_the_readmes_program_runs(capsys):
     (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     assert "steps=1000" in program and "% 100 == 0" in program
