@@ -71,13 +71,13 @@ def task(name: str) -> tuple[Plan, ImageSet]:
 
 def contender(name: str, way: set[str], device: torch.device):
     """An endless training on a few pictures; each next() is one step of both networks."""
-    plan, images = task(name)
+    plan, images = task(name)  # at the first next(): of all contenders only those that run have pictures
     torch.manual_seed(0)
-    return endless(*build(name, plan.networks), plan, images, way, device)
+    yield from endless(*build(name, plan.networks), plan, images, way, device)
 
 
 def endless(G, D, plan: Plan, images: ImageSet, way: set[str], device: torch.device):
-    """A training written out with every lever as a switch."""
+    """A training written out with every lever as a switch: all is set up here, and its steps are returned."""
     layout = torch.channels_last if "channels_last" in way else torch.contiguous_format
     for net in (G, D):
         net.to(device, memory_format=layout).train()
@@ -87,12 +87,17 @@ def endless(G, D, plan: Plan, images: ImageSet, way: set[str], device: torch.dev
     if "logits" not in way and not recipe(plan.recipe).labelled:
         objective = Probabilities()
     on_device = images.to(device)
-    batches = DataLoader(Files(images), BATCH, shuffle=True)  # no worker: two cores have none to spare
-    while True:
-        for x, y in on_device.batches(BATCH) if "resident" in way else batches:
-            x, y = x.to(device, memory_format=layout), y.to(device)
-            losses = both_turns(G, D, objective, opt_G, opt_D, x, y, way)
-            yield losses if "unread" in way else [loss.item() for loss in losses]
+    # No worker: two cores have none to spare.
+    loader = None if "resident" in way else DataLoader(Files(images), plan.batch_size, shuffle=True)
+
+    def steps():
+        while True:
+            for x, y in loader or on_device.batches(plan.batch_size):
+                x, y = x.to(device, memory_format=layout), y.to(device)
+                losses = both_turns(G, D, objective, opt_G, opt_D, x, y, way)
+                yield losses if "unread" in way else [loss.item() for loss in losses]
+
+    return steps()
 
 
 def both_turns(G, D, objective, opt_G, opt_D, x, y, way):

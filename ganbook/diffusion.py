@@ -63,6 +63,7 @@ class DDIM(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         x = z.view(-1, 1, 28, 28)  # (B, 784) -> (B, 1, 28, 28)
+        y = None if y is None else y.flatten()  # (B,) or (B, 1)
         for t in self.schedule.timesteps:
             with torch.autocast(x.device.type, torch.bfloat16):
                 noise = self.net(x, t, class_labels=y).sample

@@ -120,14 +120,14 @@ RECIPES = {
         lr=5e-4,
         average=0.99,
     ),
-    # Rungs of the ladder, from dcgan28 on: each changes one thing in the one before.
+    # Rungs of the ladder, from dcgan28 in five epochs on: each changes one thing in the one before.
     "dcgan28-spectral": Recipe(partial(dcgan28, norm_d="spectral"), NonSaturating(), data="mnist", epochs=5),
     "dcgan28-r1": Recipe(partial(dcgan28, norm_d="spectral"), FLATTENED, data="mnist", epochs=5),
     "dcgan28-average": Recipe(
         partial(dcgan28, norm_d="spectral"), FLATTENED, data="mnist", epochs=5, average=0.999
     ),
     "cgan-r1": Recipe(partial(cgan, norm_d="spectral"), FLATTENED, data="mnist", epochs=5, average=0.999),
-    # The last one changes all at once.
+    # The last one has other networks, another game, other penalties and step sizes.
     "r3gan": Recipe(
         r3gan,
         Penalized(Relativistic(), R1(1.0), R2(1.0)),

@@ -98,10 +98,11 @@ def run_apart(jobs: dict[str, tuple], at_once: int, env: dict[str, str], keep: C
                 keep(name, running.pop(name).row())
                 done += 1
     except KeyboardInterrupt:
-        for chapter in running.values():
-            chapter.end()
         named = f"interrupted in {' and '.join(running)}" if running else "interrupted"
         raise KeyboardInterrupt(f"{named}: {done} of {len(jobs)} are done, and in {where}") from None
+    finally:  # also where a row could not be kept
+        for chapter in running.values():
+            chapter.end()
 
 
 def in_order(rows: dict[str, dict], chosen: dict[str, Path]) -> list[dict]:

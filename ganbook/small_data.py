@@ -14,10 +14,11 @@ from ganbook.checkpoints import CARD, write
 from ganbook.classifiers import features_of, load_classifier
 from ganbook.data import ImageSet, mnist, to_float
 from ganbook.dcgan import StemGenerator, StridedDiscriminator
+from ganbook.evaluation import draw_fakes
 from ganbook.machine import surroundings
 from ganbook.metrics import frechet_distance
 from ganbook.objectives import NonSaturating
-from ganbook.sampling import evaluating, sample
+from ganbook.sampling import evaluating
 from ganbook.training import fit
 
 # Each row: the objective that the same DCGAN is trained with, on the same pictures. (With instance norm in D it
@@ -63,7 +64,7 @@ def train_way(name: str, train: ImageSet, held_out: ImageSet, seed: int) -> list
         # The cache is off: it would keep the weights of the first of these steps.
         with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
             losses = [step.d_loss for step in islice(steps, EVERY)]
-        fakes = sample(G, FAKES, seed=seed)
+        fakes = to_float(draw_fakes(G, {}, FAKES, seed).images)
         looks.append(
             {
                 "step": n,

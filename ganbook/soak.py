@@ -27,15 +27,15 @@ AVX2 = {
 ARITHMETICS = {"own": {}, "avx2": AVX2}
 
 
-def soak(names: tuple[str, ...], seeds: int, at_once: int = 1, arithmetic: str = "own") -> dict[str, dict]:
+def soak(names: tuple[str, ...], seeds: int, at_once: int = 1, arithmetic: str = "own") -> dict:
     """Run chapters in quick mode with the seeds 0 to seeds − 1, one thread each, and note each run in the records.
 
-    What passed with the chapter's present code is not run again; what failed is. The notebook of a failed run
-    stays in _build/soak. Returns what is now noted of these runs: {"NAME, seed N": row}.
+    What passed with the chapter's present code and the installed torch is not run again; what failed is. The
+    notebook of a failed run stays in _build/soak. Returns what is now noted: {(chapter, seed): row}.
     """
     if arithmetic == "avx2" and platform.machine() not in ("x86_64", "AMD64"):
         raise InputError(f"this CPU ({platform.machine()}) has no AVX2 to be held to: leave --avx2 out")
-    chosen, folder = choose(names), BUILD / "soak"
+    chosen, folder, here = choose(names), BUILD / "soak", here_and_now()
     runs = {f"{name}, seed {seed}": (name, str(seed)) for name in chosen for seed in range(seeds)}
     with locked(folder):
         noted = read_soak()
@@ -43,8 +43,10 @@ def soak(names: tuple[str, ...], seeds: int, at_once: int = 1, arithmetic: str =
 
         def keep(run: str, row: dict) -> None:
             name, seed = runs[run]
-            rows[name][seed] = {key: row[key] for key in ("claims", "seconds", "error")} | where_and_when()
-            write(SOAK, as_lines(noted).encode())
+            if digest(chosen[name]) != noted[name]["code"]:
+                return  # edited meanwhile: nobody can say which text this was
+            rows[name][seed] = {key: row[key] for key in ("claims", "seconds", "error")} | here
+            keep_soak(noted)
             if row["error"]:
                 print(f"{run} failed in {row['error']}\n  see {row['notebook']}", flush=True)
             else:
@@ -53,19 +55,39 @@ def soak(names: tuple[str, ...], seeds: int, at_once: int = 1, arithmetic: str =
         jobs = {
             run: (chosen[name], folder / f"{name}-{arithmetic}-{seed}.ipynb", True, int(seed))
             for run, (name, seed) in runs.items()
-            if not has_passed(rows[name], seed)
+            if not has_passed(rows[name].get(seed), here)
         }
         run_apart(jobs, at_once, ONE_THREAD | ARITHMETICS[arithmetic], keep, SOAK)
-    return {run: rows[name][seed] for run, (name, seed) in runs.items()}
+    return {(name, int(seed)): rows[name][seed] for name, seed in runs.values() if seed in rows[name]}
 
 
-def has_passed(rows: dict[str, dict], seed: str) -> bool:
-    return seed in rows and not rows[seed]["error"]
+def here_and_now() -> dict:
+    """What a run hangs on beside the chapter, as it is before the first one."""
+    return {
+        "processor": processor(),
+        "torch": version("torch"),
+        "commit": commit(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def has_passed(row: dict | None, here: dict) -> bool:
+    return row is not None and not row["error"] and row["torch"] == here["torch"]
 
 
 def read_soak() -> dict:
     """{chapter: {"code": digest, arithmetic: {seed: row}}}"""
-    return json.loads(SOAK.read_text()) if SOAK.exists() else {}
+    try:
+        return json.loads(SOAK.read_bytes()) if SOAK.exists() else {}
+    except ValueError as error:
+        raise InputError(f"{SOAK} is not JSON ({error}): restore it, or remove it and run all anew") from None
+
+
+def keep_soak(noted: dict) -> None:
+    try:
+        write(SOAK, as_lines(noted).encode())
+    except OSError as error:
+        raise InputError(f"{SOAK} cannot be written ({error.strerror}): make room, then go on") from error
 
 
 def fresh(noted: dict, name: str, code: str, arithmetic: str) -> dict[str, dict]:
@@ -82,15 +104,6 @@ def digest(chapter: Path) -> str:
     return hashlib.sha256("\n\n".join(own).encode()).hexdigest()[:16]
 
 
-def where_and_when() -> dict:
-    return {
-        "processor": processor(),
-        "torch": version("torch"),
-        "commit": commit(),
-        "date": datetime.now(UTC).date().isoformat(),
-    }
-
-
 def as_lines(noted: dict) -> str:
     """JSON with one run a line, so that a change shows what it changed."""
     chapters = []
@@ -98,18 +111,19 @@ def as_lines(noted: dict) -> str:
         parts = [f'  "code": {json.dumps(entry["code"])}']
         for arithmetic in (key for key in ARITHMETICS if entry.get(key)):
             rows = sorted(entry[arithmetic].items(), key=lambda item: int(item[0]))
-            lines = ",\n".join(f'   "{seed}": {json.dumps(row, ensure_ascii=False)}' for seed, row in rows)
+            lines = ",\n".join(f'   "{seed}": {json.dumps(row)}' for seed, row in rows)
             parts.append(f'  "{arithmetic}": {{\n{lines}\n  }}')
         chapters.append(f' "{name}": {{\n' + ",\n".join(parts) + "\n }")
     return "{\n" + ",\n".join(chapters) + "\n}\n"
 
 
-def format_soak(rows: dict[str, dict]) -> str:
+def format_soak(rows: dict[tuple[str, int], dict]) -> str:
     """A line for each chapter: with how many seeds it passed. Each failure is named below."""
-    lines, failed = [], [f"{job} failed in {row['error']}" for job, row in rows.items() if row["error"]]
-    for name in dict.fromkeys(job.split(",")[0] for job in rows):
-        own = [row for job, row in rows.items() if job.startswith(f"{name},")]
-        passed = [row for row in own if not row["error"]]
-        claims = f", {passed[0]['claims']} claims each" if passed else ""
-        lines.append(f"{name}: {len(passed)} of {len(own)} seeds{claims}")
-    return "\n".join(lines + failed)
+    lines = []
+    for chapter in dict.fromkeys(name for name, _ in rows):
+        own = [row for (name, _), row in rows.items() if name == chapter]
+        passed = [row["claims"] for row in own if not row["error"]]
+        claims = f", claims: {' or '.join(map(str, sorted(set(passed))))}" if passed else ""
+        lines.append(f"{chapter}: {len(passed)} of {len(own)} seeds{claims}")
+    failed = [(name, seed, row["error"]) for (name, seed), row in rows.items() if row["error"]]
+    return "\n".join([*lines, *(f"{name}, seed {seed} failed in {error}" for name, seed, error in failed)])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from ganbook import diffusion
+from ganbook import diffusion, evaluation
 from ganbook.__main__ import cli
 from ganbook.data import ImageSet, digits
 from ganbook.diffusion import DDIM, LEVELS, denoiser, train_denoiser
@@ -43,7 +43,7 @@ def test_what_it_makes_is_a_function_of_z_and_y():
     torch.manual_seed(0)
     G, z = DDIM(denoiser().eval()), torch.randn(2, 784)
     with torch.no_grad():
-        first, again, other = (G(z, torch.tensor(y)) for y in ([1, 2], [1, 2], [1, 7]))
+        first, again, other = (G(z, torch.tensor(y)) for y in ([1, 2], [[1], [2]], [1, 7]))
     assert torch.equal(first, again) and first.shape == (2, 1, 28, 28) and first.abs().max() <= 1
     assert torch.equal(first[0], other[0]) and not torch.equal(first[1], other[1])
 
@@ -84,7 +84,12 @@ def test_without_diffusers_it_says_what_to_install(monkeypatch):
 
 def test_the_record(tmp_path, monkeypatch):
     monkeypatch.setattr(diffusion, "mnist", few)
-    monkeypatch.setattr(diffusion, "evaluate", lambda G, card, seeds: [{"distance": 1.0, "seed": seeds[0]}])
+    monkeypatch.setattr(diffusion, "ASKED", 2)
+    held_out = ImageSet("mnist", digits().images[256:512], digits().labels[256:512], digits().classes)
+    parts = {"train": few(), "test": held_out}
+    monkeypatch.setattr(evaluation, "load", lambda name, shape, labelled, part: (parts[part], {}))
+    monkeypatch.setattr(evaluation, "FAKES", 200)
+    monkeypatch.setattr(evaluation, "LESSONS", 2)
     rows = {"r3gan": {"0": {"cpu_minutes": 0.01}, "1": {"cpu_minutes": 0.03}}}
     monkeypatch.setattr(diffusion, "read_record", lambda name: {"rows": rows})
     done = CliRunner().invoke(cli, ["study", "diffusion", "--seeds", "2", "--out", str(tmp_path / "d")])
@@ -93,3 +98,4 @@ def test_the_record(tmp_path, monkeypatch):
     assert card["command"] == "ganbook study diffusion --seeds 2" and card["budget"] == pytest.approx(0.02)
     assert [run["seed"] for run in card["results"]] == [0, 1]
     assert all(run["cpu_minutes"] >= 0.02 and run["parameters"] > 10**6 for run in card["results"])
+    assert all(run["fakes"] == 200 and 0 <= run["accuracy"]["digit"] < 0.6 for run in card["results"])

@@ -28,6 +28,8 @@ BOX_FORMULAS = """document.querySelectorAll("mjx-container").forEach(formula => 
     box.style.cssText = `display: inline-block; width: ${width}px; height: ${height}px`;
     formula.replaceChildren(box);
 })"""
+FORMULAS_LIKE_TEXT = """[...document.querySelectorAll("mjx-container")].every(formula =>
+    getComputedStyle(formula).color === getComputedStyle(formula.parentElement).color)"""
 # A colour that is on its way to another has not the contrast that it will have.
 AT_REST = "document.getAnimations().every(one => one.playState !== 'running')"
 # The page and all that it loaded, and what the browser waited for before it drew anything.
@@ -51,18 +53,21 @@ def test_a_page_is_whole_and_light_fits_a_phone_and_is_for_everybody(page, visit
     look_at_weight(opened.evaluate(LOADED), site)
     opened.add_script_tag(content=AXE)
     opened.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+    opened.set_viewport_size(PHONE)
+    wide = opened.evaluate("document.documentElement.scrollWidth")
+    assert wide <= PHONE["width"], f"the page is {wide} px wide on a phone of {PHONE['width']}"
     found = []
-    # Both colour schemes and both widths, each rule at least once in each; colours are all that a scheme changes.
+    # Both colour schemes and both widths, each rule at least once in each (inside formulas: in the first alone);
+    # colours are all that a scheme changes.
     for scheme, size, rules in (("light", DESK, WCAG), ("dark", DESK, ["color-contrast"]), ("dark", PHONE, WCAG)):
         opened.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         opened.set_viewport_size(size)
         opened.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
         opened.wait_for_timeout(500)  # the theme looks a moment later what has to scroll now
         opened.wait_for_function(AT_REST)
-        wide = opened.evaluate("document.documentElement.scrollWidth")
-        assert wide <= size["width"], f"the page is {wide} px wide on a screen of {size['width']}"
         found += opened.evaluate(VIOLATIONS, rules)
         opened.evaluate(BOX_FORMULAS)
+        assert opened.evaluate(FORMULAS_LIKE_TEXT)
     assert not found, "rules of WCAG 2.2 AA"
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import time
 from math import log
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from click.testing import CliRunner
 from torch.optim import Adam
 
 from ganbook.data import digits
+from ganbook.errors import InputError
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
 from ganbook.objectives import NonSaturating
 from ganbook.records import RECORDS
+from ganbook.runs import begin
 from ganbook.training import train_step
 
 TOP = Path(__file__).parent.parent
@@ -133,20 +136,55 @@ def speedrun(monkeypatch):
     return module
 
 
-def test_a_race_ends_at_its_quality_or_at_its_limit(speedrun):
+def test_a_race_ends_at_its_quality_at_its_limit_or_where_nothing_is_drawn(speedrun):
     def start(seed, images):
         return seed, iter(range(100))
 
     speedrun.RULES["limit"] = 100
     distances = iter([3.0, 1.0, 0.0, 7.0])
     found = speedrun.race(start, 0, None, lambda G: next(distances))
-    assert (found["steps"], found["distance"]) == (6, 0.0) and 0 <= found["seconds"] < 1
+    assert (found["steps"], found["distance"], found["reached"]) == (6, 0.0, True)
     speedrun.RULES["limit"] = 4
-    assert speedrun.race(start, 0, None, lambda G: 9.0)["steps"] == 4
+    found = speedrun.race(start, 0, None, lambda G: 9.0)
+    assert (found["steps"], found["reached"]) == (4, False)
+
+    def nan(G):
+        raise InputError("G draws values from nan to nan")
+
+    assert not speedrun.race(start, 0, None, nan)["reached"]
+
+
+def test_the_clock_counts_steps_alone(speedrun):
+    """What comes before the first step and the looks would be a second here."""
+
+    def burn(seconds):
+        until = time.process_time() + seconds
+        while time.process_time() < until:
+            pass
+
+    def start(seed, images):
+        burn(0.3)
+        return seed, (burn(0.01) for _ in range(100))
+
+    assert 0.04 <= speedrun.race(start, 0, None, lambda G: burn(0.3) or 1.0)["seconds"] < 0.2
+
+
+def test_all_is_set_up_before_the_first_step_of_the_tutorials_way(speedrun, monkeypatch):
+    """Pictures are made of bytes when the runner is called to the line, not when its clock runs."""
+    monkeypatch.setattr("speed.to_pil_image", lambda image: pytest.fail("made at the line"))
+    with pytest.raises(pytest.fail.Exception, match="made at the line"):
+        speedrun.tutorial(0, digits())
+
+
+def test_contenders_have_no_pictures_before_they_run(monkeypatch):
+    monkeypatch.setattr(speed, "load", lambda *how, **more: pytest.fail("ten times the data"))
+    ways = speed.contenders("mlp", torch.device("cpu"))
+    with pytest.raises(pytest.fail.Exception, match="ten times"):
+        next(ways["tutorial"])
 
 
 def test_the_speedrun_keeps_what_was_run(speedrun, tmp_path, monkeypatch):
-    """All runners with two steps at a time; their distances are those of the networks that they train."""
+    """Two runners, a few steps each; their distances are those of the networks that they train."""
     short = {name: speedrun.RUNNERS[name] for name in ("`dcgan28`, the tutorials' way", "`cgan`")}
     monkeypatch.setattr(speedrun, "RUNNERS", short)
     ask = ["--seeds", "1", "--out", str(tmp_path)]
@@ -158,18 +196,36 @@ def test_the_speedrun_keeps_what_was_run(speedrun, tmp_path, monkeypatch):
     assert all(row["steps"] == 4 and row["seconds"] > 0 and 0 < row["distance"] < 1_000 for row in rows)
     assert rows[0]["distance"] != rows[1]["distance"]
     page = (tmp_path / "speedrun.md").read_text()
-    assert page == speedrun.as_markdown(card) and page.count("| 4 (4–4) |") == 2 and "1.0 times |" in page
+    assert page == speedrun.as_markdown(card) and page.count("| 1 | – | – | not there with 1 |") == 2
     assert CliRunner().invoke(speedrun.main, ask).output == ""  # all of it is there
     assert json.loads((tmp_path / "card.json").read_text())["results"] == card["results"]
     speedrun.RULES["fakes"] = 61
     refused = CliRunner().invoke(speedrun.main, ask)
-    assert refused.exit_code == 1 and "holds a race by other rules" in refused.output
+    assert refused.exit_code == 1 and "holds a race with rules" in refused.output
 
 
-def test_every_runner_moves_the_network_that_is_judged(speedrun):
+def test_who_does_not_get_there_with_every_seed_has_no_mean(speedrun):
+    def runs(*seconds):
+        return {str(i): {"steps": 10, "seconds": s, "reached": s < 50} for i, s in enumerate(seconds)}
+
+    card = speedrun.begun(Path("nowhere"), 2) | {
+        "results": {"a": runs(20, 40), "b": runs(1, 50), "c": runs(15, 15)}
+    }
+    a, b, c = speedrun.as_markdown(card).splitlines()[2:5]
+    assert a == "| a | 2 | 10 (10–10) | 30 (20–40) | 2.0 times |"
+    assert b == "| b | 2 | – | – | not there with 1 |"
+    assert c == "| c | 2 | 10 (10–10) | 15 (15–15) | 1.0 times |"
+
+
+def test_every_runner_moves_the_network_that_is_judged(speedrun, monkeypatch):
+    """Its parameters, not batch norm's buffers alone; and where there is a running average, that one."""
+    begun = []
+    monkeypatch.setattr(speedrun, "begin", lambda *how: begun.append(begin(*how)) or begun[-1])
     for name, start in speedrun.RUNNERS.items():
         G, steps = start(0, digits())
-        before = {key: value.clone() for key, value in G.state_dict().items()}
+        before = [p.detach().clone() for p in G.parameters()]
         for _ in range(2):
             next(steps)
-        assert any(not torch.equal(before[key], value) for key, value in G.state_dict().items()), name
+        assert any(not torch.equal(old, new) for old, new in zip(before, G.parameters(), strict=True)), name
+        assert name.endswith("way") or G is begun[-1].kept_G
+    assert len(begun) == 3 and sum(run.average is not None for run in begun) == 2

@@ -156,12 +156,11 @@ def test_imports_run_downwards(module):
             "studies",
             "guidelines",
             "conditioning",
-            "small_data",
             "recording",
             "evaluation",
             "translation",
         },
-        {"table", "diseases", "diffusion", "stacked", "worksheets"},
+        {"table", "diseases", "diffusion", "stacked", "small_data", "worksheets"},
         {"__main__"},
         {"pages"},
     ]
