@@ -223,12 +223,15 @@ def fit_cycle(
 ) -> Iterator[CycleStep]:
     """Train all four, yielding a CycleStep after every update: `fit` for two data sets.
 
-    Both come in a random order of their own: which b meets which a is chance.
+    Both come in a random order of their own: which b meets which a is chance. In the second
+    half the step size falls to 0 in a straight line (the paper, section 4).
     """
     opt_G, opt_D = optimizers(four, lr)
     pools = Pool(pool_size), Pool(pool_size)
     batches = zip(*(endless(one, batch_size) for one in data), strict=True)
     for n, (a, b) in enumerate(islice(batches, steps), 1):
+        for group in opt_G.param_groups + opt_D.param_groups:
+            group["lr"] = lr * min(1, 2 - 2 * (n - 1) / steps)
         step = cycle_step(four, losses, opt_G, opt_D, pools, a, b)
         yield step._replace(n=n)
 
