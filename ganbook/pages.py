@@ -219,15 +219,18 @@ def runs(book: Book) -> str:
 def many_seeds(book: Book) -> str:
     """A table: of how many runs with other seeds, and with an older CPU's arithmetic, each chapter passed."""
     lines = ["| Chapter | Seeds | An older CPU's arithmetic | Last run |", "|---|--:|--:|---|"]
-    noted, everywhere = read_soak(), set()
+    noted, processors, torches = read_soak(), set(), set()
     for name, chapter in book.chapters.items():
         entry = noted.get(name, {})
         rows = entry if entry.get("code") == digest(chapter.path) else {}
         kept = {arithmetic: list(rows.get(arithmetic, {}).values()) for arithmetic in ARITHMETICS}
-        last = max((row["date"] for row in sum(kept.values(), [])), default="–")
-        everywhere |= {row["processor"] for row in sum(kept.values(), [])}
+        both = sum(kept.values(), [])
+        last = max((row["date"] for row in both), default="–")
+        processors |= {row["processor"] for row in both}
+        torches |= {row["torch"] for row in both}
         lines.append(f"| {chapter.link()} | {' | '.join(map(passes, kept.values()))} | {unbroken(last)} |")
-    return "\n".join(lines) + f"\n\nProcessors: {', '.join(sorted(everywhere)) or 'none yet'}."
+    where = f"{', '.join(sorted(processors))}; torch {', '.join(sorted(torches))}" if torches else "nowhere yet"
+    return "\n".join(lines) + f"\n\nRun on: {where}."
 
 
 def passes(rows: list[dict]) -> str:

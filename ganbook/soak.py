@@ -44,7 +44,8 @@ def soak(names: tuple[str, ...], seeds: int, at_once: int = 1, arithmetic: str =
         def keep(run: str, row: dict) -> None:
             name, seed = runs[run]
             if digest(chosen[name]) != noted[name]["code"]:
-                return  # edited meanwhile: nobody can say which text this was
+                print(f"{run} is not noted: the chapter was edited meanwhile", flush=True)
+                return
             rows[name][seed] = {key: row[key] for key in ("claims", "seconds", "error")} | here
             keep_soak(noted)
             if row["error"]:

@@ -234,7 +234,10 @@ def begin(plan: CyclePlan, where: torch.device) -> CycleRun:
 
 
 def updates(run: CycleRun, plan: CyclePlan, data: tuple[ImageSet, ImageSet]) -> Iterator[CycleStep]:
-    """The plan's steps that are still to do: `fit_cycle`, with what only a long run needs."""
+    """The plan's steps that are still to do: `fit_cycle` with what only a long run needs.
+
+    The step size falls where the plan says so (decay_every), not of itself.
+    """
     orders = (Ordered(images, 2 * plan.seed + i, start=run.n) for i, images in enumerate(data))
     both = zip(*(order.batches(plan.batch_size) for order in orders), strict=True)
     for n, ((a, _), (b, _)) in enumerate(islice(both, plan.steps - run.n), run.n + 1):

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import l1_loss
 from torch.optim import SGD
 
-from ganbook import training, translation
+from ganbook import cyclegan, training, translation
 from ganbook.__main__ import main
 from ganbook.avatars import EYES, HAIR, draw_avatars
 from ganbook.cyclegan import (
@@ -256,6 +256,21 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit():
         assert [step.n for step in steps] == [1, 2, 3, 4, 5]
         made.append(weights(four))
     assert all(map(torch.equal, made[0], made[1])) and not all(map(torch.equal, made[0], made[2]))
+
+
+@pytest.mark.parametrize("steps, shares", [(4, [1, 1, 1, 0.5]), (5, [1, 1, 1, 0.8, 0.4])])
+def test_the_step_size_falls_in_the_second_half(monkeypatch, steps, shares):
+    """Of all four networks. The first step after the middle has the whole one, the last is the one before 0."""
+    taken = []
+
+    def noted(four, losses, opt_G, opt_D, *rest):
+        taken.append([group["lr"] for optimizer in (opt_G, opt_D) for group in optimizer.param_groups])
+        return cycle_step(four, losses, opt_G, opt_D, *rest)
+
+    monkeypatch.setattr(cyclegan, "cycle_step", noted)
+    data = faces("green", 6, 16, seed=0), faces("purple", 6, 16, seed=1)
+    list(fit_cycle(players(0), CycleLosses(), data, steps=steps, lr=1e-3))
+    assert taken == [[pytest.approx(1e-3 * share)] * 2 for share in shares]
 
 
 def test_the_optimizers_hold_all_of_two_and_nothing_else():

@@ -173,7 +173,8 @@ def test_the_full_runs_are_those_of_the_records(book):
 
 
 def test_runs_with_other_seeds_count_while_the_code_is_the_same(small, monkeypatch):
-    passed, failed = [{"error": e, "processor": "a CPU", "date": "2026-01-02"} for e in (None, "cell 3")]
+    passed = {"error": None, "processor": "a CPU", "torch": "2.0", "date": "2026-01-02"}
+    failed = passed | {"error": "cell 3"}
     noted = {
         name: {"code": digest(small / "book" / f"{name}.ipynb"), "own": {"0": passed, "1": failed}}
         for name in ("01-one", "02-two")
@@ -186,7 +187,7 @@ def test_runs_with_other_seeds_count_while_the_code_is_the_same(small, monkeypat
     )
     assert first.endswith("(01-one.ipynb) | 1 of 2 | 1 of 1 | 2026-01-03 |")
     assert second.endswith("(02-two.ipynb) | – | – | – |")
-    assert processors == "Processors: a CPU."
+    assert processors == "Run on: a CPU; torch 2.0."
 
 
 def test_assignments_link_to_every_exercise(small, book):

@@ -106,7 +106,7 @@ def test_what_passed_with_another_torch_is_run_again(write_chapter, capsys, monk
     assert capsys.readouterr().out == "01-one, seed 0\n"
 
 
-def test_a_chapter_that_is_edited_while_it_runs_is_not_noted(write_chapter):
+def test_a_chapter_that_is_edited_while_it_runs_is_not_noted(write_chapter, capsys):
     write_chapter("open('01-one.ipynb', 'a').write(' ')\n" + CLAIM.format("True"))
     assert not soak((), 1)["01-one", 0]["error"]  # a space is no other code
     edit = "import pathlib\nhere = pathlib.Path('01-one.ipynb')\n"
@@ -114,6 +114,7 @@ def test_a_chapter_that_is_edited_while_it_runs_is_not_noted(write_chapter):
     write_chapter(edit + CLAIM.format("True"))
     kept = read_soak()
     assert soak((), 1) == {} and read_soak() == kept
+    assert "01-one, seed 0 is not noted: the chapter was edited meanwhile" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
