@@ -40,23 +40,34 @@ COLUMNS = {  # of the table: what is measured -> how it is written
 def fill_table(names: list[str], seeds: int, out: Path, runs: Path, device: str = "auto", precision: str = "fp32"):
     """Train and measure what out/card.json lacks of these recipes, seeds 0, 1, …; each run is kept there at once.
 
-    Cut at any place, it goes on there. Raises InputError for a recipe that there is not.
+    Cut at any place, it goes on there. Several such commands may fill one table side by side, each with recipes of
+    its own. Raises InputError for a recipe that there is not.
     """
     for name in names or RECIPES:
         recipe(name)
     out.mkdir(parents=True, exist_ok=True)
+    for seed in range(seeds):
+        for name in names or RECIPES:
+            if str(seed) not in read_table(out)["rows"].get(name, {}):
+                found = train_and_measure(name, seed, runs / f"{name}-seed{seed}", device, precision)
+                keep(out, name, seed, found)
+
+
+def read_table(out: Path) -> dict:
     card = read_card(out) if (out / CARD).exists() else {"epochs": EPOCHS, "rows": {}}
     if card.get("epochs") != EPOCHS or not isinstance(card.get("rows"), dict):
         raise InputError(
             f"the table in {out} is of another budget, {card.get('epochs')} epochs, not {EPOCHS}: delete it"
         )
-    for seed in range(seeds):
-        for name in names or RECIPES:
-            if str(seed) not in card["rows"].get(name, {}):
-                found = train_and_measure(name, seed, runs / f"{name}-seed{seed}", device, precision)
-                card["rows"].setdefault(name, {})[str(seed)] = found
-                write(out / CARD, json.dumps(card, indent=1).encode())
-                write(out / f"{found['data']}.md", as_markdown(card, found["data"]).encode())
+    return card
+
+
+def keep(out: Path, name: str, seed: int, found: dict) -> None:
+    """Add a run to the table as it stands now: another command may have added to it since this one looked."""
+    card = read_table(out)
+    card["rows"].setdefault(name, {})[str(seed)] = found
+    write(out / CARD, json.dumps(card, indent=1).encode())
+    write(out / f"{found['data']}.md", as_markdown(card, found["data"]).encode())
 
 
 def train_and_measure(name: str, seed: int, folder: Path, device: str, precision: str) -> dict:

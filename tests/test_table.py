@@ -60,6 +60,20 @@ def test_it_is_filled_run_by_run_and_goes_on_where_it_was_cut(small, tmp_path, m
     assert all(rows[name]["0"] == kept[name]["0"] and set(rows[name]) == {"0", "1"} for name in names)
 
 
+def test_two_commands_fill_one_table(small, tmp_path, monkeypatch):
+    """While one of them trains, the other one keeps a run: neither is lost."""
+    out, runs, real = tmp_path / "out", tmp_path / "runs", table.train_and_measure
+
+    def train_and_measure(name, *rest):
+        if name == "dcgan64":
+            fill_table(["acgan"], 1, out, runs, "cpu")
+        return real(name, *rest)
+
+    monkeypatch.setattr(table, "train_and_measure", train_and_measure)
+    fill_table(["dcgan64"], 1, out, runs, "cpu")
+    assert set(json.loads((out / "card.json").read_text())["rows"]) == {"dcgan64", "acgan"}
+
+
 def test_it_is_shown_as_it_is_stored(small, tmp_path):
     fill_table(["dcgan64", "acgan"], 2, tmp_path / "out", tmp_path / "runs", "cpu")
     card = json.loads((tmp_path / "out" / "card.json").read_text())
