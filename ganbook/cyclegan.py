@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
-from torch.optim import Adam
+from torch.optim import Adam, Optimizer
 
 from ganbook.data import ImageSet
 from ganbook.dcgan import initialize
@@ -211,6 +211,16 @@ def optimizers(four: Four, lr: float, beta1: float = 0.5) -> tuple[Adam, Adam]:
     )
 
 
+def set_step_size(optimizer: Optimizer, lr: float, n: int, steps: int) -> None:
+    """Set the size of the n-th of all steps: lr in the first half, then falling to 0.
+
+    lr · min(1, 2 - 2(n - 1)/steps), a straight line: Zhu et al. (2017, section 4) train
+    100 epochs with lr, and let it fall to 0 over 100 more.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = lr * min(1, 2 - 2 * (n - 1) / steps)
+
+
 def fit_cycle(
     four: Four,
     losses: CycleLosses,
@@ -223,15 +233,15 @@ def fit_cycle(
 ) -> Iterator[CycleStep]:
     """Train all four, yielding a CycleStep after every update: `fit` for two data sets.
 
-    Both come in a random order of their own: which b meets which a is chance. In the second
-    half the step size falls to 0 in a straight line (the paper, section 4).
+    Both come in a random order of their own: which b meets which a is chance. The step size
+    is that of `set_step_size`.
     """
     opt_G, opt_D = optimizers(four, lr)
     pools = Pool(pool_size), Pool(pool_size)
     batches = zip(*(endless(one, batch_size) for one in data), strict=True)
     for n, (a, b) in enumerate(islice(batches, steps), 1):
-        for group in opt_G.param_groups + opt_D.param_groups:
-            group["lr"] = lr * min(1, 2 - 2 * (n - 1) / steps)
+        for optimizer in (opt_G, opt_D):
+            set_step_size(optimizer, lr, n, steps)
         step = cycle_step(four, losses, opt_G, opt_D, pools, a, b)
         yield step._replace(n=n)
 

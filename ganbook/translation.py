@@ -40,6 +40,7 @@ from ganbook.cyclegan import (
     cycle_step,
     fit_cycle,
     optimizers,
+    set_step_size,
     translate,
 )
 from ganbook.data import ImageSet, Ordered, to_float, to_uint8
@@ -52,7 +53,8 @@ from ganbook.records import RECORDS
 NAME = "cyclegan"
 NUMBERS = CycleStep._fields[:4]
 LOSSES = CycleLosses(cycle=2.0, identity=1.0)  # less than the paper's: see the chapter
-HAIR_A, HAIR_B, AVATARS = "green", "purple", 2_000  # what is drawn where no folder is named
+HAIR_A, HAIR_B, AVATARS = "green", "purple", 2_000  # what is drawn where no folder is named, and …
+STEPS_DRAWN, STEPS_FOLDERS = 4_000, 20_000  # … how long it trains on that, or on folders, if nobody says
 WIDEST = 1_024  # channels of a network that a card may ask for
 SHOWN = 5  # pictures of A, and as many of B, in each row of progress.png
 
@@ -76,7 +78,7 @@ SETTINGS = {
     128: Setting(64, 64, 6, 7, 2, (2, 2, 2, 1), 1, 2e-4),
     256: Setting(64, 64, 9, 7, 2, (2, 2, 2, 1), 1, 2e-4),
 }
-USED = "data data_b steps batch_size lr_g lr_d beta1 decay_every sample_every save_every seed digest".split()
+USED = "data data_b steps batch_size lr_g lr_d beta1 sample_every save_every seed digest".split()
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,7 @@ class CyclePlan(runs.Plan):
         for one in fields(runs.Plan):
             if one.name not in known and getattr(self, one.name) not in (one.default, "auto"):
                 raise InputError(
-                    f"{NAME} takes no {one.name}: of numbers, it takes "
-                    "steps, batch_size, lr_g, lr_d, beta1, decay_every"
+                    f"{NAME} takes no {one.name}: of numbers, it takes steps, batch_size, lr_g, lr_d, beta1"
                 )
         if (self.data is None) != (self.data_b is None):
             raise InputError(f"{NAME} learns from two folders: give both --data and --data-b, or neither")
@@ -150,7 +151,11 @@ def train(
     tensorboard: bool = False,
     progress: bool = True,  # a bar on stderr
 ) -> dict:
-    """Do what the plan says; write G, F, D_A, D_B, their card, losses and pictures to `out`. Returns the card."""
+    """Do what the plan says; write G, F, D_A, D_B, their card, losses and pictures to `out`. Returns the card.
+
+    The step size falls to 0 over the plan's steps (`set_step_size`). A run that is resumed with more steps than it
+    was begun with goes on with the step size that they give to its next step: it rises again, and falls anew.
+    """
     if tensorboard:
         raise InputError(f"{NAME} writes no TensorBoard log: look at losses.csv, or take --sample-every")
     where, note = pick_device(device), runs.begun(out, resume)
@@ -177,7 +182,8 @@ def fill(plan: CyclePlan) -> CyclePlan:
     size = plan.networks.get("image_size") or (128 if plan.data else 32)
     own = SETTINGS[size]
     networks = {"image_size": size, "width_g": own.width_g, "width_d": own.width_d, **plan.networks}
-    values = {"batch_size": own.batch_size, "lr_g": own.lr, "lr_d": own.lr, "beta1": 0.5, "steps": 20_000}
+    values = {"batch_size": own.batch_size, "lr_g": own.lr, "lr_d": own.lr, "beta1": 0.5}
+    values["steps"] = STEPS_FOLDERS if plan.data else STEPS_DRAWN
     missing = {key: value for key, value in values.items() if getattr(plan, key) is None}
     return replace(plan, networks=networks, precision="fp32", **missing)
 
@@ -227,20 +233,17 @@ def begin(plan: CyclePlan, where: torch.device) -> CycleRun:
     """A run at step 0."""
     torch.manual_seed(plan.seed)
     four = Four(*(net.to(where, memory_format=torch.channels_last) for net in build(plan.networks)))
-    opt_G, opt_D = optimizers(four, plan.lr_g, plan.beta1)
-    for group in opt_D.param_groups:
-        group["lr"] = plan.lr_d
+    opt_G, opt_D = optimizers(four, plan.lr_g, plan.beta1)  # each step sets its own size
     return CycleRun(four, opt_G, opt_D, (Pool(), Pool()))
 
 
 def updates(run: CycleRun, plan: CyclePlan, data: tuple[ImageSet, ImageSet]) -> Iterator[CycleStep]:
-    """The plan's steps that are still to do: `fit_cycle` with what only a long run needs.
-
-    The step size falls where the plan says so (decay_every), not of itself.
-    """
+    """The plan's steps that are still to do: `fit_cycle` with what only a long run needs."""
     orders = (Ordered(images, 2 * plan.seed + i, start=run.n) for i, images in enumerate(data))
     both = zip(*(order.batches(plan.batch_size) for order in orders), strict=True)
     for n, ((a, _), (b, _)) in enumerate(islice(both, plan.steps - run.n), run.n + 1):
+        set_step_size(run.opt_G, plan.lr_g, n, plan.steps)
+        set_step_size(run.opt_D, plan.lr_d, n, plan.steps)
         step = cycle_step(run.four, LOSSES, run.opt_G, run.opt_D, run.pools, a, b)
         yield step._replace(n=n)
 
@@ -257,8 +260,6 @@ def follow(run: CycleRun, plan: CyclePlan, data: tuple[ImageSet, ImageSet], out:
         if saving or len(recent) == runs.READ_EVERY:
             recent = read(run, recent)
         look(run, plan, data, out, shown=step.n in shown)
-        if runs.is_due(plan.decay_every, step.n):
-            runs.halve_rates(run)
         if saving:
             run.seconds, run.cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
             run.save(out, plan)

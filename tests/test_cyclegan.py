@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,10 @@ from ganbook.cyclegan import (
     cycle_step,
     fit_cycle,
     optimizers,
+    set_step_size,
     translate,
 )
-from ganbook.data import to_float, to_uint8
+from ganbook.data import Ordered, to_float, to_uint8
 from ganbook.errors import InputError
 from ganbook.objectives import LeastSquares
 from ganbook.translation import CyclePlan, faces, load_spies, load_translator, new_four, train, translate_folder
@@ -344,7 +346,7 @@ def alike(one, other):
 
 @pytest.mark.parametrize("cut", [2, 5, 8])
 def test_a_cut_run_ends_with_the_same_files(cut, few, tmp_path, monkeypatch, capsys):
-    plan = replace(SMALL, decay_every=2, sample_every=4)
+    plan = replace(SMALL, sample_every=4)
     monkeypatch.setattr(translation, "Pool", lambda: Pool(5))  # full after two steps: then it draws
     card = train(tmp_path / "whole", plan, progress=False)
     with monkeypatch.context() as patch, pytest.raises(Cut):
@@ -377,12 +379,53 @@ def test_a_run_goes_on_as_it_began(few, tmp_path):
         train(tmp_path / "run", SMALL, progress=False)
 
 
-def test_step_sizes_are_those_of_the_plan_and_are_halved_where_asked(few, tmp_path):
-    run = translation.begin(translation.fill(replace(SMALL, lr_g=3e-3, lr_d=5e-4)), torch.device("cpu"))
-    assert [opt.param_groups[0]["lr"] for opt in (run.opt_G, run.opt_D)] == [3e-3, 5e-4]
-    for name, plan in (("even", SMALL), ("halved", replace(SMALL, decay_every=2))):
-        train(tmp_path / name, plan, progress=False)
-    assert not alike(tmp_path / "even", tmp_path / "halved")
+def test_the_step_sizes_of_a_run_fall_each_from_its_own(few, tmp_path, monkeypatch):
+    """Also of a run that was cut. One that is then made longer takes up the step sizes of the longer plan."""
+    taken, real = [], translation.cycle_step
+
+    def noted(four, losses, opt_G, opt_D, *rest):
+        taken.append([group["lr"] for optimizer in (opt_G, opt_D) for group in optimizer.param_groups])
+        return real(four, losses, opt_G, opt_D, *rest)
+
+    monkeypatch.setattr(translation, "cycle_step", noted)
+    plan, out = replace(SMALL, lr_g=3e-3, lr_d=5e-4, save_every=1), tmp_path / "run"
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        cut_at(7, patch)
+        train(out, plan, progress=False)
+    train(out, plan, resume=out, progress=False)
+    train(out, replace(plan, steps=10), resume=out, progress=False)
+    shares = [1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0.4, 0.2]
+    assert taken == [[pytest.approx(3e-3 * share), pytest.approx(5e-4 * share)] for share in shares]
+
+
+def test_a_run_is_fit_cycle_with_what_a_long_run_needs(few, tmp_path):
+    """The same four after the same batches, bit for bit: one schedule, one step."""
+    plan = translation.fill(replace(SMALL, lr_g=1e-3, lr_d=1e-3))
+    train(tmp_path / "run", plan, progress=False)
+    _, data = translation.open_data(plan, 0)
+    ready = [Ordered(images, i) for i, images in enumerate(data)]
+    torch.manual_seed(plan.seed)
+    four = Four(*(net.to(memory_format=torch.channels_last) for net in translation.build(plan.networks)))
+    for _step in fit_cycle(four, translation.LOSSES, ready, steps=8, batch_size=3, lr=1e-3):
+        pass
+    G, _ = load_translator(tmp_path / "run")
+    assert all(map(torch.equal, G.state_dict().values(), four.G.state_dict().values()))
+
+
+def test_step_sizes_are_whole_for_one_half_and_fall_straight_to_0():
+    optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=7.0)
+    sizes = []
+    for n in range(1, 202):
+        set_step_size(optimizer, 2e-4, n, 200)
+        sizes += [group["lr"] for group in optimizer.param_groups]
+    assert sizes[:101] == [2e-4] * 101 and sizes[150] == pytest.approx(1e-4) and sizes[200] == 0
+    falls = [before - after for before, after in pairwise(sizes[100:])]
+    assert falls == pytest.approx([2e-6] * 100)
+
+
+def test_a_run_without_folders_is_short_and_one_on_folders_long():
+    drawn, own = (translation.fill(CyclePlan("cyclegan", data=data, data_b=data)) for data in (None, "A"))
+    assert (drawn.steps, own.steps) == (translation.STEPS_DRAWN, translation.STEPS_FOLDERS) == (4_000, 20_000)
 
 
 def test_a_run_that_breaks_down_says_so(few, tmp_path):
@@ -417,15 +460,15 @@ def here(folders, monkeypatch, capsys):
 TWO = "train cyclegan --data A --data-b B --size 32 --width-g 4 --width-d 4"
 
 
-def test_two_folders_are_trained_on_resumed_and_translated(here, folders):
+def test_two_folders_are_trained_on_resumed_and_translated(here, folders, monkeypatch, capsys):
     code, out, _ = here(f"{TWO} --steps 4 --out whole")
     assert code == 0 and out.startswith("4 steps in") and "`ganbook translate`" in out
-    assert here(f"{TWO} --steps 2 --out half")[0] == 0
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        cut_at(3, patch)
+        here(f"{TWO} --steps 4 --save-every 1 --out half")
+    capsys.readouterr()
     code, out, _ = here(f"{TWO} --steps 4 --out half --resume half")
-    assert code == 0 and "going on at step 2 of 4" in out
-    for name in Four._fields:
-        one, other = ((folders / run / f"{name}.safetensors").read_bytes() for run in ("whole", "half"))
-        assert one == other
+    assert code == 0 and "going on at step 2 of 4" in out and alike(folders / "whole", folders / "half")
     card = json.loads((folders / "whole" / "card.json").read_text())
     assert (card["recipe"], card["data"], card["data_b"], card["pictures"]) == ("cyclegan", "A", "B", [10, 10])
 
@@ -457,6 +500,7 @@ def test_two_folders_are_trained_on_resumed_and_translated(here, folders):
         ("train cyclegan --size 33 --out x", "take --size 32, 64, 128, 256"),
         ("train cyclegan --latent-dim 3 --out x", "leave out --latent-dim"),
         ("train cyclegan --epochs 3 --out x", "takes no epochs"),
+        ("train cyclegan --decay-every 5 --out x", "takes no decay_every"),
         ("train cyclegan --average 0.9 --out x", "takes no average"),
         ("train cyclegan --penalty r1 --out x", "takes no penalty"),
         ("train cyclegan --precision bf16 --out x", "takes no precision"),
