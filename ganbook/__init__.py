@@ -27,6 +27,7 @@ translation a CycleGAN's run, and its use              exercises   answers, chec
 worksheets  chapters without their solutions           modern      spectral norm, no norm at all
 small_data  few pictures, many steps                   augmentation pictures moved and cut, for D
 stacked     a thousand modes, counted                  diffusion   the other kind, on a GAN's budget
+twins       a translation, held to the truth
 """
 
 __version__ = "0.1.0"

@@ -308,9 +308,13 @@ def record(recipe: str, seeds: int, out: Path | None, runs: Path, device: str, p
     """Make the book's record of RECIPE: full runs over several seeds."""
     from ganbook.recording import record as make
     from ganbook.records import RECORDS
+    from ganbook.twins import record_cyclegan
 
     out = out or RECORDS / recipe
-    make(recipe, out, seeds, runs, device, precision)
+    if recipe == "cyclegan":
+        record_cyclegan(out, seeds, runs, device, precision)
+    else:
+        make(recipe, out, seeds, runs, device, precision)
     click.echo(f"record of {recipe} over {seeds} seeds in {out}")
 
 

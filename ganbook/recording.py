@@ -2,9 +2,11 @@
 
 import json
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ganbook.checkpoints import CARD, read_card, save_networks, write
 from ganbook.classifiers import JUDGES, label_accuracy, load_classifier
@@ -16,45 +18,64 @@ from ganbook.sampling import ask, sample
 
 
 def record(name: str, out: Path, seeds: int, runs: Path, device: str = "auto", precision: str = "fp32") -> dict:
-    """Train a recipe's full budget for each seed (those in `runs` are kept), and write the record to `out`.
+    """Train a recipe's full budget for each seed (those in `runs` are kept), and write the record to `out`."""
 
-    The record: numbers of every seed with their mean and standard deviation, and the first seed's pictures
-    and networks, these in half precision.
-    """
-    cards = []
-    for seed in range(seeds):
-        folder = runs / f"{name}-seed{seed}"
+    def train_one(folder: Path, seed: int) -> None:
+        train(folder, Plan(name, seed=seed, precision=precision), resume=folder, device=device)
+
+    folders = train_seeds(name, seeds, runs, train_one)
+    G, D = load_networks(folders[0])
+    return write_record(out, folders, {"G": G, "D": D}, numbers)
+
+
+def train_seeds(name: str, seeds: int, runs: Path, train_one: Callable[[Path, int], object]) -> list[Path]:
+    """A folder in `runs` for each seed, 0, 1, …; where no run is finished, train_one(folder, seed) makes it."""
+    folders = [runs / f"{name}-seed{seed}" for seed in range(seeds)]
+    for seed, folder in enumerate(folders):
         if not (folder / CARD).exists():
-            train(folder, Plan(name, seed=seed, precision=precision), resume=folder, device=device)
-        cards.append(read_card(folder))
-    check_alike(cards, runs)
-    first = runs / f"{name}-seed0"
-    G, D = load_networks(first)
+            train_one(folder, seed)
+    return folders
+
+
+def write_record(
+    out: Path,
+    folders: list[Path],  # finished runs that differ in their seed alone
+    networks: dict[str, nn.Module],  # of the first of them: those to keep, in half precision
+    numbers: Callable[[Path, dict], dict[str, float]],  # (folder, its card) -> what is kept of each run
+    **more,  # entries of the record's card
+) -> dict:
+    """Gather runs into a record.
+
+    The numbers of every seed with their mean and standard deviation, and the first one's pictures and networks.
+    """
+    cards = [read_card(folder) for folder in folders]
+    check_alike(cards, folders[0].parent)
     out.mkdir(parents=True, exist_ok=True)
     for picture in ("samples.png", "progress.png"):
-        write(out / picture, (first / picture).read_bytes())
+        write(out / picture, (folders[0] / picture).read_bytes())
+    first = cards[0]
     card = {
-        **{
-            key: value
-            for key, value in cards[0].items()
-            if key not in ("seed", "last_epoch", "minutes", "cpu_minutes")
-        },
-        "command": f"ganbook record {name} --seeds {seeds} --precision {cards[0]['precision']}",
+        **{key: value for key, value in first.items() if key not in OF_ONE_RUN},
+        "command": f"ganbook record {first['recipe']} --seeds {len(cards)} --precision {first['precision']}",
+        **more,
         "seeds": {
-            str(c["seed"]): {
-                **c["last_epoch"],
-                "minutes": c["minutes"],
-                "cpu_minutes": c["cpu_minutes"],
-                **accuracies(runs / f"{name}-seed{c['seed']}", c),
-            }
-            for c in cards
+            str(c["seed"]): {**numbers(folder, c), "minutes": c["minutes"], "cpu_minutes": c["cpu_minutes"]}
+            for folder, c in zip(folders, cards, strict=True)
         },
     }
     card["mean"], card["sd"] = summary(list(card["seeds"].values()))
-    save_networks(out, {"G": G, "D": D}, card, dtype=torch.float16)
-    card["sha256"] = {name: sha256(out / f"{name}.safetensors") for name in ("G", "D")}
+    save_networks(out, networks, card, dtype=torch.float16)
+    card["sha256"] = {name: sha256(out / f"{name}.safetensors") for name in networks}
     write(out / CARD, json.dumps(card, indent=1).encode())
     return card
+
+
+OF_ONE_RUN = ("seed", "last_epoch", "last_steps", "minutes", "cpu_minutes")
+
+
+def numbers(folder: Path, card: dict) -> dict[str, float]:
+    """Of a recipe's run: its losses and D's verdicts in the last epoch, and what the classifier says of its G."""
+    return {**card["last_epoch"], **accuracies(folder, card)}
 
 
 JUDGED = 5_000  # fakes

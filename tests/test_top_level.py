@@ -160,7 +160,7 @@ def test_imports_run_downwards(module):
             "evaluation",
             "translation",
         },
-        {"table", "diseases", "diffusion", "stacked", "small_data", "worksheets"},
+        {"table", "diseases", "diffusion", "stacked", "small_data", "worksheets", "twins"},
         {"__main__"},
         {"pages"},
     ]
