@@ -360,7 +360,17 @@ def begin(plan: Plan, where: torch.device) -> Run:
     opt_D = Adam(D.parameters(), lr=plan.lr_d, betas=betas, fused=True)
     decay = get_ema_multi_avg_fn(plan.average)
     average = AveragedModel(G, multi_avg_fn=decay, use_buffers=True) if plan.average else None
+    G.register_forward_pre_hook(forget_casts)
     return Run(G, D, opt_G, opt_D, average)
+
+
+def forget_casts(*_) -> None:
+    """G draws, so a turn begins: what autocast has cast to bfloat16 is of the last one.
+
+    Within a turn no weight changes, and D's are cast once for real and fake. In G's turn autocast would otherwise
+    take D's weights from before its own turn, and copies of G's that were made without a graph.
+    """
+    torch.clear_autocast_cache()
 
 
 def objective_of(plan: Plan, G: nn.Module):
@@ -381,8 +391,7 @@ def updates(run: Run, plan: Plan, images: ImageSet, team: Team = ALONE) -> Itera
         turn_G = run.opt_G if n % plan.g_every == 0 else None
         turn_D = run.opt_D if n % plan.d_every == 0 else None
         team.vary_noise(plan.seed, n)
-        # The cache is off: it would hand G's turn the weights that D had before its own.
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.precision == "bf16", cache_enabled=False):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
             step = train_step(G, D, objective, turn_G, turn_D, x, y)
         if run.average and turn_G:
             run.average.update_parameters(run.G)

@@ -215,6 +215,27 @@ def test_in_bfloat16_gs_turn_meets_the_d_that_has_just_moved():
     assert out.dtype == torch.bfloat16 and torch.allclose(out.float(), now, rtol=0.05, atol=0.05)
 
 
+@pytest.mark.parametrize("rests", [{}, {"d_every": 2}])
+def test_in_bfloat16_weights_are_cast_once_a_turn_and_g_learns(rests):
+    """D's once for real and fake, again in G's turn; G's in each turn, since the first has no graph."""
+    plan = fill(replace(SMALL, steps=1, precision="bf16", **rests))
+    run = begin(plan, CPU)
+    before = [p.clone() for p in run.G.parameters()]
+    casts = []
+
+    class Casts(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func is torch.ops.aten._to_copy.default and (kwargs or {}).get("dtype") == torch.bfloat16:
+                casts.append(args[0].data_ptr())
+            return func(*args, **(kwargs or {}))
+
+    with Casts():
+        list(updates(run, plan, datasets.load("avatars", (3, 16, 16))[0]))
+    weights = [net.weight.data_ptr() for net in (run.G.net[1], run.D.net[0])]
+    assert [casts.count(pointer) for pointer in weights] == [2, 2]
+    assert not any(map(torch.equal, before, run.G.parameters()))
+
+
 def test_penalties_and_starting_weights(tmp_path):
     from ganbook.penalties import R1, GradientPenalty, Penalized, WeightPenaltyOnG
 
