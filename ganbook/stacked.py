@@ -27,7 +27,7 @@ from ganbook.penalties import R1, R2, Penalized
 from ganbook.training import fit
 
 MODES, FAKES = 1_000, 26_000
-PICTURES, STEPS, EVERY, BATCH_SIZE, AVERAGE = 50_000, 1_500, 500, 64, 0.99
+PICTURES, STEPS, EVERY, BATCH_SIZE, AVERAGE = 50_000, 1_500, 750, 64, 0.99
 
 
 def stack_digits(digits: ImageSet, n: int, seed: int) -> ImageSet:
