@@ -87,8 +87,10 @@ def as_markdown(card: dict, data: str) -> str:
     rows = {name: runs for name, runs in rows.items() if runs[0]["data"] == data}
     first = next(iter(rows.values()))[0]
     kinds = list(dict.fromkeys(kind for runs in rows.values() for kind in runs[0].get("accuracy", {})))
-    head = ["model", "seeds", "weights", "CPU min", "Fréchet", "kernel", *list(COLUMNS)[2:], *kinds]
-    lines = [head, ["---"] * len(head), *(cells(name, runs, kinds) for name, runs in rows.items())]
+    devices = sorted({run["device"] for runs in rows.values() for run in runs})
+    minutes = [f"CPU min, {device.replace('(R)', '').removesuffix(' Processor')}" for device in devices]
+    head = ["model", "seeds", "weights", *minutes, "Fréchet", "kernel", *list(COLUMNS)[2:], *kinds]
+    lines = [head, ["---"] * len(head), *(cells(name, runs, devices, kinds) for name, runs in rows.items())]
     keys = ("device", "threads", "computed_in", "commit", "date")
     made = sorted({tuple(run[key] for key in keys) for runs in rows.values() for run in runs})
     how = "; ".join("{}, {} thread(s), {}, at commit {} on {}".format(*one) for one in made)
@@ -126,11 +128,18 @@ def missing(rows: dict, data: str) -> list[str]:
     )
 
 
-def cells(name: str, runs: list[dict], kinds: list[str]) -> list[str]:
-    """One line of the table."""
+def cells(name: str, runs: list[dict], devices: list[str], kinds: list[str]) -> list[str]:
+    """One line of the table. Minutes of one device are never averaged with those of another."""
     millions = (runs[0]["parameters_G"] + runs[0]["parameters_D"]) / 1e6
-    minutes = statistics.mean(run["cpu_minutes"] for run in runs)
+    minutes = [minutes_on(device, runs) for device in devices]
     measured = [mean_and_spread([run[key] for run in runs], form) for key, form in COLUMNS.items()]
     shares = [[run["accuracy"][kind] for run in runs if "accuracy" in run] for kind in kinds]
     asked = [mean_and_spread(values, ".3f") if values else "" for values in shares]
-    return [f"`{name}`", str(len(runs)), f"{millions:.2f} M", f"{minutes:.1f}", *measured, *asked]
+    took = [f"{value:.1f}" if value else "" for value in minutes]
+    return [f"`{name}`", str(len(runs)), f"{millions:.2f} M", *took, *measured, *asked]
+
+
+def minutes_on(device: str, runs: list[dict]) -> float | None:
+    """CPU minutes that a run took on this device, on average; None where none was made there."""
+    minutes = [run["cpu_minutes"] for run in runs if run["device"] == device]
+    return statistics.mean(minutes) if minutes else None
