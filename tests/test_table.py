@@ -80,9 +80,8 @@ def test_it_is_shown_as_it_is_stored(small, tmp_path):
     text = (tmp_path / "out" / "avatars.md").read_text()
     assert text == as_markdown(card, "avatars")
     lines = text.splitlines()
-    assert lines[0].startswith("| model | seeds | weights | CPU min, ") and lines[0].startswith(
-        "Fréchet | kernel | precision | recall | coverage | copying |", lines[0].index("Fré")
-    )
+    assert lines[0].startswith("| model | seeds | weights | CPU min, ")
+    assert "| Fréchet | kernel | precision | recall | coverage | copying |" in lines[0]
     assert len({line.count("|") for line in lines[:4]}) == 1
     assert lines[2].startswith("| `dcgan64` | 2 |") and lines[2].endswith("|  |  |") and "±" in lines[3]
     distances = [run["distance"] for run in card["rows"]["dcgan64"].values()]
