@@ -63,8 +63,10 @@ def test_casting_once_changes_the_rounding_alone(monkeypatch):
     """D's two gradients are added up in bfloat16 then: the first losses are the same, later ones nearly."""
     monkeypatch.setattr(speed, "pick_precision", lambda *_: "bf16")
     running = speed.contenders("mlp", torch.device("cpu"))
-    twice, once = ([float(loss) for _ in range(4) for loss in next(running[way])] for way in ("bf16", "cast_once"))
-    assert once[0] == twice[0] and once != twice and once == pytest.approx(twice, abs=0.02)
+    twice, once = (
+        [float(loss) for _ in range(15) for loss in next(running[way])] for way in ("bf16", "cast_once")
+    )
+    assert once[0] == twice[0] and once != twice and once == pytest.approx(twice, abs=0.05)
 
 
 def test_reuse_of_fakes_is_another_step():
