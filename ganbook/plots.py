@@ -61,12 +61,24 @@ def show_rows(rows: dict[str, Tensor], columns: int):
     """
     from IPython.display import Image as Shown
 
+    jpeg = io.BytesIO()
+    rows_figure(rows, columns).savefig(
+        jpeg, format="jpeg", dpi=76, bbox_inches="tight", pil_kwargs={"quality": 58}
+    )
+    return Shown(jpeg.getvalue(), format="jpeg")
+
+
+def rows_figure(rows: dict[str, Tensor], columns: int) -> Figure:
+    """What `show_rows` shows."""
     figure, axes = plt.subplots(figsize=(6.5, 5.5 * len(rows) / columns + 0.15), layout="constrained")
     draw_grid(axes, torch.cat([x[:columns].cpu() for x in rows.values()]), columns, [*rows])
     plt.close(figure)
-    jpeg = io.BytesIO()
-    figure.savefig(jpeg, format="jpeg", dpi=76, bbox_inches="tight", pil_kwargs={"quality": 58})
-    return Shown(jpeg.getvalue(), format="jpeg")
+    return figure
+
+
+def save_rows(path: Path, rows: dict[str, Tensor], columns: int) -> None:
+    """Write what `show_rows` shows as a PNG, for a page."""
+    write(path, small_png(rows_figure(rows, columns)))
 
 
 def prepare_notebook() -> None:
@@ -90,15 +102,15 @@ def show_source(code: object) -> None:
     display(Markdown(f"```python\n{textwrap.dedent(inspect.getsource(code))}```"))
 
 
-def grid(images: Tensor, columns: int = 8) -> Tensor:
+def grid(images: Tensor, columns: int = 8, gap: int = 2) -> Tensor:
     """Pictures (n, C, H, W) in [-1, 1] side by side, as one uint8 picture (height, width, 3)."""
-    return make_grid(to_uint8(images).cpu(), nrow=columns, padding=2, pad_value=128).permute(1, 2, 0)
+    return make_grid(to_uint8(images).cpu(), nrow=columns, padding=gap, pad_value=128).permute(1, 2, 0)
 
 
-def save_images(path: Path, images: Tensor, columns: int = 8) -> None:
+def save_images(path: Path, images: Tensor, columns: int = 8, gap: int = 2) -> None:
     """Write pictures (n, C, H, W) in [-1, 1] as one PNG."""
     png = io.BytesIO()
-    picture = Image.fromarray(grid(images, columns).numpy())
+    picture = Image.fromarray(grid(images, columns, gap).numpy())
     picture = picture.convert("L") if images.shape[1] == 1 else picture
     picture.save(png, format="png", optimize=True)
     write(path, png.getvalue())

@@ -2,17 +2,27 @@
 
 import json
 import statistics
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
 from ganbook.checkpoints import CARD, read_card, write
+from ganbook.data import to_float
 from ganbook.errors import InputError
 from ganbook.evaluation import evaluate
 from ganbook.machine import pick_device
+from ganbook.plots import save_images, save_rows
 from ganbook.recipes import RECIPES, load_networks, recipe
-from ganbook.records import mean_and_spread
+from ganbook.records import RECORDS, mean_and_spread
 from ganbook.runs import Plan, train
+from ganbook.sampling import cycle_labels, sample
 
 SEEDS = 3  # that a row wants
+SHOWN = 10  # fakes of a row's strip
 EPOCHS = {"mnist": 5, "avatars": 10}  # the budget: every row of a data set sees as many pictures
 KEPT = (  # of a run's card
     "data",
@@ -51,6 +61,7 @@ def fill_table(names: list[str], seeds: int, out: Path, runs: Path, device: str 
             if str(seed) not in read_table(out)["rows"].get(name, {}):
                 found = train_and_measure(name, seed, runs / f"{name}-seed{seed}", device, precision)
                 keep(out, name, seed, found)
+            draw(out, name, runs / f"{name}-seed{seed}")
 
 
 def read_table(out: Path) -> dict:
@@ -68,6 +79,28 @@ def keep(out: Path, name: str, seed: int, found: dict) -> None:
     card["rows"].setdefault(name, {})[str(seed)] = found
     write(out / CARD, json.dumps(card, indent=1).encode())
     write(out / f"{found['data']}.md", as_markdown(card, found["data"]).encode())
+
+
+def draw(out: Path, name: str, run: Path) -> None:
+    """Of each row a strip of fakes by one trained G, out/NAME.png, and one sheet of all strips of its data set.
+
+    What is there stays; a run that is not there any more draws nothing.
+    """
+    strip = out / f"{name}.png"
+    if strip.exists() or not (run / CARD).exists():
+        return
+    G, _ = load_networks(run)
+    save_images(strip, sample(G, SHOWN, cycle_labels(G, SHOWN), seed=0), columns=SHOWN, gap=0)
+    data = read_card(run)["data"]
+    rows = {row: strip_of(row, out) for row in RECIPES if (out / f"{row}.png").exists()}
+    save_rows(out / f"{data}.png", {row: rows[row] for row in rows if RECIPES[row].data == data}, SHOWN)
+
+
+def strip_of(name: str, out: Path = RECORDS / "table") -> Tensor:
+    """The fakes that are kept of a row, of one seed, not chosen: (SHOWN, C, H, W) in [-1, 1]."""
+    with Image.open(out / f"{name}.png") as picture:
+        fakes = np.stack(np.split(np.array(picture), SHOWN, axis=1))  # (SHOWN, H, W), or (SHOWN, H, W, 3)
+    return to_float(torch.from_numpy(fakes).reshape(*fakes.shape[:3], -1).movedim(3, 1))
 
 
 def train_and_measure(name: str, seed: int, folder: Path, device: str, precision: str) -> dict:
@@ -139,7 +172,7 @@ def cells(name: str, runs: list[dict], devices: list[str], kinds: list[str]) -> 
     return [f"`{name}`", str(len(runs)), f"{millions:.2f} M", *took, *measured, *asked]
 
 
-def minutes_on(device: str, runs: list[dict]) -> float | None:
+def minutes_on(device: str, runs: Iterable[dict]) -> float | None:
     """CPU minutes that a run took on this device, on average; None where none was made there."""
     minutes = [run["cpu_minutes"] for run in runs if run["device"] == device]
     return statistics.mean(minutes) if minutes else None

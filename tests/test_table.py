@@ -1,6 +1,7 @@
 """The table of all models: filled row by row, never twice, and shown as it is stored."""
 
 import json
+import shutil
 from dataclasses import replace
 from functools import partial
 
@@ -12,6 +13,7 @@ from ganbook import datasets, evaluation, recipes, table
 from ganbook.__main__ import cli
 from ganbook.errors import InputError
 from ganbook.records import RECORDS
+from ganbook.sampling import cycle_labels, sample
 from ganbook.table import as_markdown, fill_table, who_is_nearer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -93,6 +95,23 @@ def test_it_is_shown_as_it_is_stored(small, tmp_path):
     assert "FID and KID in avatars-classifier features" in text
     assert "1 epochs of avatars each; of each run 40 fakes against 40 held-out" in text
     assert lines[-1].startswith("- Not yet measured with 3 seeds: `dcgan64`, `dcgan96`, `acgan`, `dcgan64-p")
+
+
+def test_each_row_has_a_strip_of_fakes_and_all_of_them_a_sheet(small, tmp_path):
+    out, runs = tmp_path / "out", tmp_path / "runs"
+    fill_table(["acgan"], 1, out, runs, "cpu")
+    strip = table.strip_of("acgan", out)
+    G, _ = recipes.load_networks(runs / "acgan-seed0")
+    shown = sample(G, 10, cycle_labels(G, 10), seed=0)
+    assert strip.shape == (10, 3, 32, 32) and (strip - shown).abs().max() < 0.01
+    alone = (out / "avatars.png").read_bytes()
+    fill_table(["dcgan64", "acgan"], 2, out, runs, "cpu")
+    assert (out / "avatars.png").read_bytes() != alone  # dcgan64 has come
+    assert torch.equal(table.strip_of("acgan", out), strip)  # of the first seed still
+    (out / "dcgan64.png").unlink()
+    shutil.rmtree(runs)
+    fill_table(["dcgan64"], 2, out, runs, "cpu")
+    assert not (out / "dcgan64.png").exists()
 
 
 def test_minutes_of_two_devices_are_not_mixed(small, tmp_path):
