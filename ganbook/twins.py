@@ -136,7 +136,7 @@ def flat(verdicts: dict[str, Verdict]) -> dict[str, float]:
     }
 
 
-COLUMNS = {"hair": ".3f", "eyes": ".3f", "rest": ".3f", "in_hair": ".3f", "pixels": ".2f", "degrees": ".2f"}
+COLUMNS = {"hair": ".3f", "eyes": ".3f", "rest": ".4f", "in_hair": ".4f", "pixels": ".3f", "degrees": ".3f"}
 
 
 def as_markdown(card: dict) -> str:
