@@ -81,7 +81,7 @@ NETWORKS = ("image_size", "latent_dim", "width_g", "width_d")  # options of `tra
     help="Keep the running average of G with this decay; 0: G as it stands.",
 )
 @click.option("--even", is_flag=True, help="Draw each combination of labels as often as any other that occurs.")
-@click.option("--decay-every", type=COUNT, help="Halve both step sizes after each N steps.  [default: never]")
+@click.option("--decay-every", type=COUNT, help="Halve both step sizes after each N steps; not for cyclegan.")
 @click.option("--l2", type=RATE, help="Weight of a penalty on the squares of G's weights.  [default: none]")
 @click.option(
     "--penalty",

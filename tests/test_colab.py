@@ -110,7 +110,7 @@ def fetched(folder):
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 # One is run to its end, a short one. With GANBOOK_COLAB=all every chapter is.
 WHOLE = [path for path in CHAPTERS if os.environ.get("GANBOOK_COLAB") == "all" or path.stem == "01-the-game"]
-PRETRAINED = sorted(path.parent.name for path in RECORDS.glob("*/G.safetensors"))
+PRETRAINED = sorted(path.parent.name for path in RECORDS.glob("*/D.safetensors"))
 
 
 @pytest.mark.parametrize("chapter", WHOLE, ids=lambda path: path.stem)
@@ -125,7 +125,8 @@ def test_every_chapter_finds_its_imports_and_weights_in_colab(play):
     assert len(PRETRAINED) > 3
     sources.append(
         "from ganbook.classifiers import load_classifier\nfrom ganbook.recipes import load_pretrained\n"
-        "from ganbook.translation import load_spies\nload_classifier('digits'), load_classifier('avatars')\n"
+        "from ganbook.records import RECORDS\nfrom ganbook.translation import load_spies, load_translator\n"
+        "load_classifier('digits'), load_classifier('avatars'), load_translator(RECORDS / 'cyclegan')\n"
         f"load_spies(), [load_pretrained(name) for name in {PRETRAINED}]"
     )
     play(nbformat.v4.new_notebook(cells=[setup, *map(nbformat.v4.new_code_cell, sources)]), {"ganbook"})
