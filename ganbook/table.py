@@ -39,7 +39,7 @@ PAIRS = [(name, f"{name}-published") for name in ("mlp", "dcgan28", "dcgan64", "
 PAIRS += [("dcgan28", "mlp-published"), ("dcgan28", "mlp")]
 COLUMNS = {  # of the table: what is measured -> how it is written
     "distance": ".2f",
-    "kernel_distance": ".4f",
+    "kernel_distance": ".3f",
     "precision": ".2f",
     "recall": ".2f",
     "coverage": ".2f",
@@ -121,8 +121,7 @@ def as_markdown(card: dict, data: str) -> str:
     first = next(iter(rows.values()))[0]
     kinds = list(dict.fromkeys(kind for runs in rows.values() for kind in runs[0].get("accuracy", {})))
     devices = sorted({run["device"] for runs in rows.values() for run in runs})
-    minutes = [f"CPU min, {device.replace('(R)', '').removesuffix(' Processor')}" for device in devices]
-    head = ["model", "seeds", "weights", *minutes, "Fréchet", "kernel", *list(COLUMNS)[2:], *kinds]
+    head = ["model", "seeds", "weights", "CPU min", "Fréchet", "kernel", *list(COLUMNS)[2:], *kinds]
     lines = [head, ["---"] * len(head), *(cells(name, runs, devices, kinds) for name, runs in rows.items())]
     keys = ("device", "threads", "computed_in", "commit", "date")
     made = sorted({tuple(run[key] for key in keys) for runs in rows.values() for run in runs})
@@ -133,6 +132,7 @@ def as_markdown(card: dict, data: str) -> str:
             "",
             f"{card['epochs'][data]} epochs of {data} each; of each run {first['fakes']:,} fakes against "
             f"{first['held_out']:,} held-out pictures. Fréchet and kernel: FID and KID in {first['features']}. "
+            f"CPU minutes: on {' / '.join(devices)}. "
             f"Made on {how}.",
             "",
             *(f"- {who_is_nearer(rows, *pair)}" for pair in PAIRS if set(pair) <= set(rows)),
@@ -165,11 +165,11 @@ def cells(name: str, runs: list[dict], devices: list[str], kinds: list[str]) -> 
     """One line of the table. Minutes of one device are never averaged with those of another."""
     millions = (runs[0]["parameters_G"] + runs[0]["parameters_D"]) / 1e6
     minutes = [minutes_on(device, runs) for device in devices]
+    took = " / ".join(f"{value:.1f}" if value else "–" for value in minutes)
     measured = [mean_and_spread([run[key] for run in runs], form) for key, form in COLUMNS.items()]
     shares = [[run["accuracy"][kind] for run in runs if "accuracy" in run] for kind in kinds]
     asked = [mean_and_spread(values, ".3f") if values else "" for values in shares]
-    took = [f"{value:.1f}" if value else "" for value in minutes]
-    return [f"`{name}`", str(len(runs)), f"{millions:.2f} M", *took, *measured, *asked]
+    return [f"`{name}`", str(len(runs)), f"{millions:.2f} M", took, *measured, *asked]
 
 
 def minutes_on(device: str, runs: Iterable[dict]) -> float | None:
