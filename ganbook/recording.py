@@ -25,7 +25,7 @@ def record(name: str, out: Path, seeds: int, runs: Path, device: str = "auto", p
 
     folders = train_seeds(name, seeds, runs, train_one)
     G, D = load_networks(folders[0])
-    return write_record(out, folders, {"G": G, "D": D}, numbers)
+    return write_record(out, folders, {"G": G, "D": D}, run_numbers)
 
 
 def train_seeds(name: str, seeds: int, runs: Path, train_one: Callable[[Path, int], object]) -> list[Path]:
@@ -73,7 +73,7 @@ def write_record(
 OF_ONE_RUN = ("seed", "last_epoch", "last_steps", "minutes", "cpu_minutes")
 
 
-def numbers(folder: Path, card: dict) -> dict[str, float]:
+def run_numbers(folder: Path, card: dict) -> dict[str, float]:
     """Of a recipe's run: its losses and D's verdicts in the last epoch, and what the classifier says of its G."""
     return {**card["last_epoch"], **accuracies(folder, card)}
 

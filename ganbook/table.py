@@ -60,8 +60,8 @@ def fill_table(names: list[str], seeds: int, out: Path, runs: Path, device: str 
         for name in names or RECIPES:
             if str(seed) not in read_table(out)["rows"].get(name, {}):
                 found = train_and_measure(name, seed, runs / f"{name}-seed{seed}", device, precision)
-                keep(out, name, seed, found)
-            draw(out, name, runs / f"{name}-seed{seed}")
+                keep_run(out, name, seed, found)
+            draw_strip(out, name, runs / f"{name}-seed{seed}")
 
 
 def read_table(out: Path) -> dict:
@@ -73,7 +73,7 @@ def read_table(out: Path) -> dict:
     return card
 
 
-def keep(out: Path, name: str, seed: int, found: dict) -> None:
+def keep_run(out: Path, name: str, seed: int, found: dict) -> None:
     """Add a run to the table as it stands now: another command may have added to it since this one looked."""
     card = read_table(out)
     card["rows"].setdefault(name, {})[str(seed)] = found
@@ -81,7 +81,7 @@ def keep(out: Path, name: str, seed: int, found: dict) -> None:
     write(out / f"{found['data']}.md", as_markdown(card, found["data"]).encode())
 
 
-def draw(out: Path, name: str, run: Path) -> None:
+def draw_strip(out: Path, name: str, run: Path) -> None:
     """Of each row a strip of fakes by one trained G, out/NAME.png, and one sheet of all strips of its data set.
 
     What is there stays; a run that is not there any more draws nothing.
