@@ -222,7 +222,7 @@ def test_its_networks_are_small_whole_and_part_of_the_package(card):
         assert path.stat().st_size < 200_000 and card["sha256"][name] == sha256(path)
     targets = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
     for target in targets.values():
-        assert target["exclude"][-1] == "!ganbook/records/cyclegan/*.safetensors"
+        assert "!ganbook/records/cyclegan/*.safetensors" in target["exclude"][1:]  # after what it takes back
 
 
 def test_its_pictures_are_drawn_by_its_networks():
