@@ -7,7 +7,6 @@ then a function of z, like a generator, and is measured as one; only that it ask
 import json
 import time
 from pathlib import Path
-from statistics import fmean
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +18,8 @@ from ganbook.checkpoints import CARD, write
 from ganbook.data import ImageSet, mnist
 from ganbook.errors import InputError
 from ganbook.evaluation import evaluate
-from ganbook.machine import surroundings
-from ganbook.records import read_record
+from ganbook.machine import processor, surroundings
+from ganbook.records import minutes_on, read_record
 from ganbook.runs import digest, labels_of
 
 GAN = "r3gan"  # whose minutes in the table are the budget
@@ -99,7 +98,9 @@ def record_diffusion(out: Path, seeds: int) -> dict:
     """The record behind the ladder's comparison with diffusion: writes card.json to `out`, returns it."""
     out.mkdir(parents=True, exist_ok=True)
     rows = read_record("table")["rows"][GAN].values()
-    minutes, data = fmean(row["cpu_minutes"] for row in rows), mnist()
+    minutes, data = minutes_on(processor(), rows), mnist()
+    if minutes is None:
+        raise InputError(f"the table has no run of {GAN} on {processor()}: `ganbook table {GAN}` makes one")
     card = {
         "command": f"ganbook study diffusion --seeds {seeds}",
         "data": data.name,

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from collections.abc import Iterable
 from pathlib import Path
 
 from ganbook.checkpoints import read_card
@@ -53,6 +54,12 @@ def with_spread(mean: float, sd: float | None, form: str) -> str:
 def mean_and_spread(values: list[float], form: str) -> str:
     """Mean ± sample standard deviation; a single value has none."""
     return with_spread(statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None, form)
+
+
+def minutes_on(device: str, runs: Iterable[dict]) -> float | None:
+    """CPU minutes that a run took on this device, on average; None where none was made there."""
+    minutes = [run["cpu_minutes"] for run in runs if run["device"] == device]
+    return statistics.mean(minutes) if minutes else None
 
 
 def over_seeds(card: dict) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import statistics
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from ganbook.evaluation import evaluate
 from ganbook.machine import pick_device
 from ganbook.plots import save_images, save_rows
 from ganbook.recipes import RECIPES, load_networks, recipe
-from ganbook.records import RECORDS, mean_and_spread
+from ganbook.records import RECORDS, mean_and_spread, minutes_on
 from ganbook.runs import Plan, train
 from ganbook.sampling import cycle_labels, sample
 
@@ -170,9 +169,3 @@ def cells(name: str, runs: list[dict], devices: list[str], kinds: list[str]) -> 
     shares = [[run["accuracy"][kind] for run in runs if "accuracy" in run] for kind in kinds]
     asked = [mean_and_spread(values, ".3f") if values else "" for values in shares]
     return [f"`{name}`", str(len(runs)), f"{millions:.2f} M", took, *measured, *asked]
-
-
-def minutes_on(device: str, runs: Iterable[dict]) -> float | None:
-    """CPU minutes that a run took on this device, on average; None where none was made there."""
-    minutes = [run["cpu_minutes"] for run in runs if run["device"] == device]
-    return statistics.mean(minutes) if minutes else None

@@ -12,6 +12,7 @@ from ganbook.__main__ import cli
 from ganbook.data import ImageSet, digits
 from ganbook.diffusion import DDIM, LEVELS, denoiser, train_denoiser
 from ganbook.errors import InputError
+from ganbook.machine import processor
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -90,7 +91,9 @@ def test_the_record(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluation, "load", lambda name, shape, labelled, part: (parts[part], {}))
     monkeypatch.setattr(evaluation, "FAKES", 200)
     monkeypatch.setattr(evaluation, "LESSONS", 2)
-    rows = {"r3gan": {"0": {"cpu_minutes": 0.01}, "1": {"cpu_minutes": 0.03}}}
+    elsewhere = {"cpu_minutes": 9.0, "device": "another processor"}  # its minutes are not those of this one
+    here = [{"cpu_minutes": minutes, "device": processor()} for minutes in (0.01, 0.03)]
+    rows = {"r3gan": dict(enumerate([elsewhere, *here]))}
     monkeypatch.setattr(diffusion, "read_record", lambda name: {"rows": rows})
     done = CliRunner().invoke(cli, ["study", "diffusion", "--seeds", "2", "--out", str(tmp_path / "d")])
     assert done.exit_code == 0, done.output
