@@ -44,6 +44,7 @@ COLUMNS = {  # of the table: what is measured -> how it is written
     "coverage": ".2f",
     "copying": ".2f",
 }
+MORE_IS_BETTER = ("precision", "recall", "coverage")
 
 
 def fill_table(names: list[str], seeds: int, out: Path, runs: Path, device: str = "auto", precision: str = "fp32"):
@@ -148,8 +149,18 @@ def who_is_nearer(rows: dict, ours: str, theirs: str) -> str:
     if max(a) < min(b) or max(b) < min(a):
         few = "" if min(len(a), len(b)) >= SEEDS else ", too few to be sure"
         how = f"with each seed ({len(a)} and {len(b)}{few})"
-        return f"`{ours}` is {'nearer' if max(a) < min(b) else 'further off'} than `{theirs}` {how}: {figures}."
-    return f"`{ours}` and `{theirs}` overlap: {figures}, and no seeds tell them apart."
+        nearer = f"`{ours}` is {'nearer' if max(a) < min(b) else 'further off'} than `{theirs}` {how}: {figures}."
+    else:
+        nearer = f"`{ours}` and `{theirs}` overlap: {figures}, and no seeds tell them apart."
+    return " ".join([nearer, *has_more(rows, ours, theirs), *has_more(rows, theirs, ours)])
+
+
+def has_more(rows: dict, one: str, other: str) -> list[str]:
+    """A sentence on that of which more is better, and each seed of one model has more than each of the other."""
+    found = [
+        key for key in MORE_IS_BETTER if min(run[key] for run in rows[one]) > max(run[key] for run in rows[other])
+    ]
+    return [f"With each seed `{one}` has more {', '.join(found)}."] if found else []
 
 
 def missing(rows: dict, data: str) -> list[str]:

@@ -129,8 +129,9 @@ def test_minutes_of_two_devices_are_not_mixed(small, tmp_path):
 
 
 def test_a_verdict_says_how_sure_it_is():
-    def rows(ours, theirs):
-        return {"a": [{"distance": d} for d in ours], "b": [{"distance": d} for d in theirs]}
+    def rows(ours, theirs, **more):
+        same = {"precision": 0.5, "recall": 0.5, "coverage": 0.5}
+        return {"a": [same | {"distance": d} for d in ours], "b": [same | more | {"distance": d} for d in theirs]}
 
     assert (
         who_is_nearer(rows([1, 2], [3, 4]), "a", "b")
@@ -142,6 +143,11 @@ def test_a_verdict_says_how_sure_it_is():
     assert "overlap: 2.0 against 2.5, and no seeds tell them apart" in who_is_nearer(
         rows([1, 3], [2, 3]), "a", "b"
     )
+    better = who_is_nearer(rows([1, 2], [3, 4], recall=0.6, coverage=0.7, precision=0.4), "a", "b")
+    assert better.endswith("With each seed `a` has more precision. With each seed `b` has more recall, coverage.")
+    mixed = rows([1, 2], [3, 4], recall=0.6)
+    mixed["a"][1]["recall"] = 0.7
+    assert who_is_nearer(mixed, "a", "b").endswith("1.5 against 3.5.")
 
 
 def test_the_books_table_is_its_record():
