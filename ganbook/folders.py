@@ -101,8 +101,7 @@ def split_folder(src: str | Path, dst: str | Path, seed: int = 0) -> tuple[dict[
     Paths below src are kept. Returns Folder's parts and skipped; raises InputError, and then makes no dst.
     """
     src, dst = existing(src), Path(dst).expanduser().absolute()
-    if dst.resolve().is_relative_to(src):
-        raise InputError(f"{dst} lies inside {src}, which stays as it is: choose a folder outside it")
+    check_apart(dst, src)
     if os.path.lexists(dst) and not (dst.is_dir() and not any(dst.iterdir())):
         raise InputError(f"{dst} exists and is not an empty folder: choose another, or remove it")
     found = find(src)
@@ -177,6 +176,12 @@ def existing(folder: str | Path) -> Path:
         state = "is a file, not a folder" if os.path.exists(folder) else "is not there"
         raise InputError(f"{folder} {state}: give the folder that holds the pictures")
     return folder.resolve()
+
+
+def check_apart(out: Path, folder: str | Path) -> None:
+    """Raise InputError where what is written to out would lie among the pictures of folder, and become data."""
+    if out.resolve().is_relative_to(Path(folder).expanduser().resolve()):
+        raise InputError(f"{out} lies inside {folder}, which stays as it is: choose a folder outside it")
 
 
 def find(folder: Path) -> Found:

@@ -45,7 +45,7 @@ from ganbook.cyclegan import (
 )
 from ganbook.data import ImageSet, Ordered, to_float, to_uint8
 from ganbook.errors import InputError
-from ganbook.folders import existing, find, open_folder, picture
+from ganbook.folders import check_apart, existing, find, open_folder, picture
 from ganbook.machine import pick_device, surroundings
 from ganbook.plots import save_images
 from ganbook.records import RECORDS
@@ -158,6 +158,8 @@ def train(
     """
     if tensorboard:
         raise InputError(f"{NAME} writes no TensorBoard log: look at losses.csv, or take --sample-every")
+    for folder in (plan.data, plan.data_b) if plan.data else ():
+        check_apart(out, folder)
     where, note = pick_device(device), runs.begun(out, resume)
     plan, data = open_data(fill(plan), workers)
     run = begin(plan, where)
@@ -336,6 +338,7 @@ def translate_folder(folder: Path, src: str | Path, dst: Path, back: bool = Fals
     """
     G, size = load_translator(folder, back)
     src = existing(src)
+    check_apart(dst, src)
     if dst.exists() and any(dst.iterdir()):
         raise InputError(f"{dst} is not empty: choose another folder, or delete it")
     found = find(src)

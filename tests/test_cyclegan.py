@@ -497,6 +497,8 @@ def test_two_folders_are_trained_on_resumed_and_translated(here, folders, monkey
         ("train mlp --data-b B --out x", "--data-b B is for cyclegan"),
         ("train cyclegan --data A --data-b empty --out x", "empty"),
         ("train cyclegan --data A --data-b nowhere --out x", "nowhere is not there"),
+        ("train cyclegan --data A --data-b B --out A/x", "A/x lies inside A, which stays as it is"),
+        ("train cyclegan --data A --data-b A/../B --out B", "B lies inside A/../B"),
         ("train cyclegan --size 33 --out x", "take --size 32, 64, 128, 256"),
         ("train cyclegan --latent-dim 3 --out x", "leave out --latent-dim"),
         ("train cyclegan --epochs 3 --out x", "takes no epochs"),
@@ -520,6 +522,7 @@ def test_what_cannot_be_translated_is_refused(here, folders):
     for line, said in (
         ("translate run --data empty --out y", "no picture that can be used"),
         ("translate run --data A --out B", "B is not empty"),
+        ("translate run --data A --out A/y", "A/y lies inside"),
         ("translate run --data nowhere --out y", "nowhere is not there"),
     ):
         code, _, err = here(line)
