@@ -42,11 +42,12 @@ def check_features(*sets: Tensor, rows: int = 2) -> None:
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:
-    """The square of it, as FID quotes it, between the normal distributions fitted to two sets of features.
+    """The squared Fréchet distance, as FID quotes it, of the normal distributions fitted to two sets of features.
 
     Features are (n, d) and (m, d); the result is at least 0, and 0 if both agree:
-    ‖μx − μy‖² + tr(Σx + Σy − 2(Σx Σy)^½)  (Dowson and Landau, 1982), in the squared unit of the features. Only
-    with the features of Inception is it FID (Heusel et al., 2017). It falls with n and m, all else unchanged.
+    ‖μx − μy‖² + tr(Σx + Σy − 2(Σx Σy)^½)  (Dowson and Landau, 1982), in the squared unit of the features. In
+    Inception's it is called FID (Heusel et al., 2017); in others they are named with it. On average it falls with
+    n and m, all else unchanged.
     """
     check_features(x, y)
     x, y = x.double(), y.double()
@@ -156,11 +157,11 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, flo
 def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> tuple[float, float]:
     """Precision and recall, less easily fooled by outliers (Naeem et al., 2020).
 
-    Features are (n, d) and (m, d); the balls are those of `precision_recall` around
-    real rows. Density is the number of balls that a fake lies in, divided by k, on
+    Features are (n, d) and (m, d); a ball around each real row reaches its k-th real
+    neighbour. Density is the number of balls that a fake lies in, divided by k, on
     average: 0 if none, 1 for other real pictures, above 1 if fakes crowd where real
     ones are dense. Coverage is the share of balls with a fake inside: 0 to 1; with as
-    many other real pictures, 1 - 2⁻ᵏ on average.
+    many other real pictures, about 1 - 2⁻ᵏ.
     """
     check_features(real, fake, rows=k + 1)
     radii = kth_distance(real, real, k + 1)
@@ -173,8 +174,9 @@ def copying(fake: Tensor, train: Tensor, held_out: Tensor) -> float:
 
     Features are (m, d), (n, d) and (l, d). The median distance of a fake to its nearest
     training picture, divided by that of a held-out picture: 0 if most fakes are copies,
-    1 if they are as new as real ones are. Above 1 they are off the data, and the median
-    passes over copies of a few: read it beside `precision_recall`. Meehan et al. (2020)
+    1 if they are as new as real ones are. Below 1 some are copies, or all of them more
+    typical than real ones: look at the nearest pairs. Above 1 they are off the data,
+    and the median passes over copies of a few: read it beside `precision_recall`. Meehan et al. (2020)
     compare the same distances by a rank test in each region; this is simpler.
     """
     check_features(fake, train, held_out)
