@@ -1,6 +1,7 @@
 """One table for every model of the book: each trained on its data set's budget, and measured by the same rules."""
 
 import json
+import math
 import statistics
 from pathlib import Path
 
@@ -143,15 +144,15 @@ def as_markdown(card: dict, data: str) -> str:
 
 
 def who_is_nearer(rows: dict, ours: str, theirs: str) -> str:
-    """Which of two models is nearer to the data, and how sure that is."""
+    """Which of two models is nearer to the data, and how often two equal ones would come apart like that."""
     a, b = ([run["distance"] for run in rows[name]] for name in (ours, theirs))
     figures = f"{statistics.mean(a):.1f} against {statistics.mean(b):.1f}"
     if max(a) < min(b) or max(b) < min(a):
-        few = "" if min(len(a), len(b)) >= SEEDS else ", too few to be sure"
-        how = f"with each seed ({len(a)} and {len(b)}{few})"
+        odds = math.comb(len(a) + len(b), len(a)) / 2  # of all orders two keep the models apart
+        how = f"with each seed ({len(a)} and {len(b)}, as by chance in 1 of {odds:.3g} cases)"
         nearer = f"`{ours}` is {'nearer' if max(a) < min(b) else 'further off'} than `{theirs}` {how}: {figures}."
     else:
-        nearer = f"`{ours}` and `{theirs}` overlap: {figures}, and no seeds tell them apart."
+        nearer = f"`{ours}` and `{theirs}` overlap: {figures}, and these seeds do not tell them apart."
     return " ".join([nearer, *has_more(rows, ours, theirs), *has_more(rows, theirs, ours)])
 
 

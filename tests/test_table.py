@@ -135,12 +135,16 @@ def test_a_verdict_says_how_sure_it_is():
 
     assert (
         who_is_nearer(rows([1, 2], [3, 4]), "a", "b")
-        == "`a` is nearer than `b` with each seed (2 and 2, too few to be sure): 1.5 against 3.5."
+        == "`a` is nearer than `b` with each seed (2 and 2, as by chance in 1 of 3 cases): 1.5 against 3.5."
     )
     assert "`a` is further off than `b` with each seed" in who_is_nearer(rows([3, 4], [1, 2]), "a", "b")
-    assert "nearer than `b` with each seed (1 and 2, too few" in who_is_nearer(rows([1], [2, 3]), "a", "b")
-    assert "with each seed (3 and 4): 2.0 against 6.5" in who_is_nearer(rows([1, 2, 3], [5, 6, 7, 8]), "a", "b")
-    assert "overlap: 2.0 against 2.5, and no seeds tell them apart" in who_is_nearer(
+    assert "nearer than `b` with each seed (1 and 2, as by chance in 1 of 1.5 cases" in who_is_nearer(
+        rows([1], [2, 3]), "a", "b"
+    )
+    assert "with each seed (3 and 4, as by chance in 1 of 17.5 cases): 2.0 against 6.5" in who_is_nearer(
+        rows([1, 2, 3], [5, 6, 7, 8]), "a", "b"
+    )
+    assert "overlap: 2.0 against 2.5, and these seeds do not tell them apart" in who_is_nearer(
         rows([1, 3], [2, 3]), "a", "b"
     )
     better = who_is_nearer(rows([1, 2], [3, 4], recall=0.6, coverage=0.7, precision=0.4), "a", "b")
