@@ -7,9 +7,11 @@ import hashlib
 import json
 import math
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -26,6 +28,7 @@ except ImportError:  # Windows
 
 CARD, LOCK, PART = "card.json", ".lock", ".part"
 LONGEST_CARD, LONGEST_HEADER = 2**24, 2**20  # bytes; the book's own are far smaller
+LONGEST_STATE = 2**36  # bytes: twice what a run of as many parameters as are possible writes
 FLOATS, KINDS = (
     {"F16", "BF16", "F32"},
     {torch.int64: {"I64"}, torch.bool: {"BOOL"}},
@@ -49,39 +52,67 @@ def write(path: Path, content: bytes, keep: Path | None = None) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, wait: bool = False) -> Iterator[None]:
     """Inside, no other process writes this folder. The lock is on an open file, so it dies with its process.
 
-    Raises InputError where another holds it, or where nothing can be written.
+    Raises InputError where another holds it (unless it is to wait for that), or where nothing can be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("ab")
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written ({error.strerror}): choose another folder") from error
-    with file:
+    with open_lock(folder) as file:
         try:
-            take_lock(file.fileno())
+            take_lock(file.fileno(), wait)
         except (BlockingIOError, PermissionError):  # as POSIX says it, and Windows
             raise InputError(
                 f"{folder} is being written by another process: wait for it, or choose another folder"
             ) from None
         except OSError as error:  # some network drives
             print(f"{folder} cannot be locked ({error.strerror}): see to it that nothing else writes there")
-        yield
+        held[folder] = os.fstat(file.fileno())
+        try:
+            check_held(folder)
+            yield
+        finally:
+            held.pop(folder, None)
 
 
-def take_lock(file: int) -> None:
+held: dict[Path, os.stat_result] = {}  # the locks of this process, by their folders
+
+
+def open_lock(folder: Path) -> BinaryIO:
+    path = folder / LOCK
     try:
-        flock(file, LOCK_EX | LOCK_NB)
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):  # a pipe would be waited for
+            raise InputError(f"{path} is not a plain file: delete it, or choose another folder")
+        return path.open("ab")
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror}): choose another folder") from error
+
+
+def take_lock(file: int, wait: bool) -> None:
+    try:
+        flock(file, LOCK_EX if wait else LOCK_EX | LOCK_NB)
     except NameError:  # Windows
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        msvcrt.locking(file, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+
+
+def check_held(folder: Path) -> None:
+    """Raise InputError if this process locked the folder, and its lock is in it no more.
+
+    Who removes a folder removes the lock: another run may have made both anew.
+    """
+    try:
+        there = folder not in held or os.path.samestat((folder / LOCK).lstat(), held[folder])
+    except OSError:
+        there = False
+    if not there:
+        raise InputError(f"{folder} was removed or taken over while it was being written: choose another folder")
 
 
 def save_networks(
     folder: Path, networks: dict[str, nn.Module], card: dict, dtype: torch.dtype = torch.float32
 ) -> None:
     """Write NAME.safetensors for each network, then card.json: a folder with a card is complete."""
+    check_held(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CARD).unlink(missing_ok=True)  # of other weights, where a finished run went on
     for name, net in networks.items():
@@ -125,12 +156,12 @@ def check_file(path: Path, longest: float = math.inf) -> None:
         raise ValueError(f"it has {path.stat().st_size:,} bytes")
 
 
-def open_tensors(path: Path):
+def open_tensors(path: Path, longest: float = math.inf):
     """A safetensors file, of which only the header is read. Raises ValueError, OSError or SafetensorError.
 
     The header says how long it is: that is looked at before anything takes memory for it.
     """
-    check_file(path)
+    check_file(path, longest)
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
     if length > LONGEST_HEADER:
@@ -190,9 +221,11 @@ def save_state(
 ) -> None:
     """Write all that a run needs to go on: weights, what the optimizers remember, torch's random states.
 
-    `kept` are tensors of the caller's, `note` is plain JSON. One file, whole or not at all; the one before
-    it stays. Raises InputError, and writes nothing, where a number is NaN or infinite.
+    `kept` are tensors of the caller's, `note` is plain JSON. One file, whole or not at all; the last whole one
+    before it stays. Raises InputError, and writes nothing, where a number is NaN or infinite, or where the
+    folder is another's by now.
     """
+    check_held(folder)
     tensors, groups = {f"kept.{key}": value for key, value in kept.items()} | random_states(), {}
     for name, net in networks.items():
         tensors |= {f"{name}.{key}": value for key, value in net.state_dict().items()}
@@ -207,7 +240,8 @@ def save_state(
         raise InputError(f"{bad} holds a NaN or an infinity: this state is not written")
     said = {"note": json.dumps(note), "groups": json.dumps(groups)}
     content = save(tensors, said | {"sha256": digest(tensors, said)})
-    write(folder / STATE, content, keep=folder / EARLIER)
+    whole = note_of(folder / STATE) is not None  # a damaged one must not replace the one before it
+    write(folder / STATE, content, keep=folder / EARLIER if whole else None)
 
 
 def digest(tensors: dict[str, Tensor], said: dict[str, str]) -> str:
@@ -221,7 +255,7 @@ def digest(tensors: dict[str, Tensor], said: dict[str, str]) -> str:
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict, dict]:
     """Tensors, parameter groups and note of a state. Raises one of UNREADABLE where it is not as written."""
-    with open_tensors(path) as file:
+    with open_tensors(path, LONGEST_STATE) as file:
         said = file.metadata()
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dictionary
     if said["sha256"] != digest(tensors, said):
@@ -232,7 +266,8 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict, dict]:
     return tensors, groups, note
 
 
-UNREADABLE = (OSError, SafetensorError, LookupError, TypeError, ValueError, RecursionError)
+# The last two also where there is no memory for it.
+UNREADABLE = (OSError, SafetensorError, LookupError, TypeError, ValueError, MemoryError, RuntimeError)
 
 
 def last_state(folder: Path) -> Path | None:
@@ -277,25 +312,26 @@ def load_state(
         for name, optimizer in optimizers.items():
             recall(optimizer, below(name, tensors), groups[name])
         restore_random(tensors)
-    except (*UNREADABLE, AttributeError, RuntimeError) as error:
+    except (*UNREADABLE, AttributeError) as error:
         why = one_line(error)[:200]
         raise InputError(f"{path} is no state of this run ({why}): delete it, and begin again") from error
     return below("kept", tensors), note
 
 
 def recall(optimizer: Optimizer, tensors: dict[str, Tensor], groups: list[dict]) -> None:
-    """Give an optimizer its memory and its learning rates; all else is as it was made. Raises ValueError."""
+    """Give an Adam its memory and its learning rates; all else is as it was made. Raises ValueError."""
     memory: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         i, what = key.split(".")
         memory.setdefault(int(i), {})[what] = value
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for i, values in memory.items():
-        if any(value.shape not in (parameters[i].shape, ()) for value in values.values()):
-            raise ValueError(f"what the optimizer remembers of parameter {i} has another shape")
+        right = {"step": torch.Size(), "exp_avg": parameters[i].shape, "exp_avg_sq": parameters[i].shape}
+        if {key: value.shape for key, value in values.items()} != right:
+            raise ValueError(f"what Adam remembers of parameter {i} has another shape, or lacks a part")
     own = optimizer.state_dict()["param_groups"]
     for group, saved in zip(own, groups, strict=True):
-        if not 0 < saved["lr"] <= group["lr"]:  # it can only have been halved
+        if not 0 <= saved["lr"] <= group["lr"]:  # it can only have been halved, at last to nothing
             raise ValueError(f"a step size of {saved['lr']}")
         group["lr"] = saved["lr"]
     optimizer.load_state_dict({"state": memory, "param_groups": own})

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from http.client import HTTPException
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -167,7 +168,10 @@ def build(name: str, settings: dict) -> Pair:
                 f"recipe {name!r} has no {key}: what can be set in its networks is {', '.join(known)}"
             )
         if not is_setting(settings[key]):
-            raise InputError(f"recipe {name!r} cannot be built with {key} {settings[key]!r:.50}: take 1 or more")
+            raise InputError(
+                f"recipe {name!r} cannot be built with {key} {settings[key]!r:.50}: take 1 or more "
+                f"(and of several at most {SEVERAL})"
+            )
     try:
         return recipe(name).networks(**settings)
     except InputError:
@@ -176,10 +180,13 @@ def build(name: str, settings: dict) -> Pair:
         raise InputError(f"recipe {name!r} cannot be built with {settings} ({one_line(error)[:200]})") from None
 
 
+SEVERAL = 64  # kinds of labels: each costs networks a layer or more, and a card can claim a million
+
+
 def is_setting(value) -> bool:
     """Whether it is a norm, a whole number of 1 or more, or several of these."""
     numbers = value if isinstance(value, list | tuple) else [value]
-    return value in list(NORMS) or (bool(numbers) and all(type(n) is int and n > 0 for n in numbers))
+    return value in list(NORMS) or (0 < len(numbers) <= SEVERAL and all(type(n) is int and n > 0 for n in numbers))
 
 
 def load_networks(folder: Path) -> Pair:
@@ -238,7 +245,7 @@ def fetch(address: str, folder: Path, expected: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(address, str(target), hash_prefix=expected, progress=False)
-    except (OSError, RuntimeError) as error:  # RuntimeError: another hash
+    except (OSError, RuntimeError, HTTPException) as error:  # RuntimeError: another hash
         raise InputError(
             f"{address} could not be fetched ({error}): put the file into {folder}, or use a checkout of the book"
         ) from error

@@ -5,6 +5,7 @@ import json
 import pickle
 import random
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from ganbook import datasets, folders
+from ganbook import checkpoints, datasets, folders
 from ganbook.checkpoints import (
     EARLIER,
     STATE,
@@ -26,6 +27,7 @@ from ganbook.checkpoints import (
     locked,
     read_card,
     read_note,
+    read_state,
     save_networks,
     write,
 )
@@ -222,6 +224,7 @@ CARDS = {
     "z of words": {"recipe": "mlp", "networks": {"latent_dim": "many"}},
     "a trillion classes": {"recipe": "acgan", "networks": {"num_classes": [10**12, 10]}},
     "a number of classes": {"recipe": "acgan", "networks": {"num_classes": 7}},
+    "a million kinds of labels": {"recipe": "acgan", "networks": {"num_classes": [2] * 10**6}},
     "no such norm": {"recipe": "acgan", "networks": {"norm_d": "os.system"}},
 }
 
@@ -316,6 +319,11 @@ BAD_STATES = {
     "NaN in what Adam remembers": put("opt_D.0.exp_avg", spoil(float("nan"))),
     "a weight of another shape": put("D.", lambda w: w[:-1].clone(), "weight"),
     "a memory of another shape": put("opt_D.0.exp_avg", torch.zeros(2)),
+    "a memory that is one number": put("opt_D.0.exp_avg", torch.zeros(())),
+    "a step that is many": put("opt_D.0.step", torch.zeros(2)),
+    "a memory that lacks a part": lambda tensors, note, groups: tensors.pop(
+        next(key for key in tensors if key.startswith("opt_D.") and key.endswith(".exp_avg"))
+    ),
     "a memory that could be broadcast": put("opt_D.0.exp_avg_sq", lambda w: w[..., :1].clone()),
     "a memory of a weight too many": put("opt_D.99.step", torch.zeros(())),
     "a memory under no number": put("opt_D.x.step", torch.zeros(())),
@@ -379,14 +387,78 @@ def test_a_flipped_bit_anywhere_in_a_state_is_noticed(run):
     assert read_note(run)["n"] == SMALL.steps
 
 
+def test_a_state_with_a_hole_is_passed_over_without_being_read(run):
+    """It claims a terabyte, and takes a few bytes of the disk."""
+    (run / EARLIER).unlink(missing_ok=True)
+    said = {"__metadata__": {"note": "{}", "groups": "{}", "sha256": "0"}}
+    (run / STATE).write_bytes(header(said | claim([2**38], 0, 2**40)))
+    with (run / STATE).open("r+b") as file:
+        file.truncate((run / STATE).stat().st_size + 2**40)
+    with pytest.raises(ValueError, match=r"it has 1,099,511,\d+,\d+ bytes"):
+        read_state(run / STATE)
+    assert read_note(run) is None
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory")])
+def test_a_state_that_memory_cannot_hold_is_none(error, run, monkeypatch):
+    def full(*args):
+        raise error
+
+    monkeypatch.setattr(checkpoints, "digest", full)
+    assert read_note(run) is None
+
+
+def lock(folder):
+    with locked(folder):
+        pass
+
+
 def test_a_lock_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
+    refused(lock, tmp_path / "file" / "below", match="cannot be written")
 
-    def lock():
-        with locked(tmp_path / "file" / "below"):
-            pass
 
-    refused(lock, match="cannot be written")
+def test_a_lock_that_is_no_plain_file_is_refused(tmp_path):
+    """A pipe would be waited for without end; a link would make a file elsewhere."""
+    import os
+
+    os.mkfifo(tmp_path / ".lock")
+    refused(lock, tmp_path, match="lock is not a plain file: delete it")
+    (tmp_path / ".lock").unlink()
+    (tmp_path / ".lock").symlink_to(tmp_path / "elsewhere")
+    refused(lock, tmp_path, match="lock is not a plain file")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_folder_that_was_removed_is_not_written_any_more(again, run):
+    """Also where another run has made it anew: its lock is another one."""
+    plan = fill(SMALL)
+    fresh = begin(plan, torch.device("cpu"))
+    fresh.restore(run)
+    with locked(run):
+        fresh.save(run, plan)
+        shutil.rmtree(run)
+        if again:
+            run.mkdir()
+            (run / ".lock").touch()
+        refused(fresh.save, run, plan, match="was removed or taken over while it was being written")
+        refused(save_networks, run, {"G": fresh.G}, {}, match="was removed or taken over")
+        assert list(run.parent.rglob("run/*")) == ([run / ".lock"] if again else [])
+    lock(run)
+
+
+def test_a_lock_that_was_replaced_while_it_was_taken_is_none(tmp_path, monkeypatch):
+    take = checkpoints.take_lock
+
+    def slow(*args):
+        (tmp_path / ".lock").unlink()
+        take(*args)
+
+    monkeypatch.setattr(checkpoints, "take_lock", slow)
+    refused(lock, tmp_path, match="was removed or taken over")
+    monkeypatch.undo()
+    lock(tmp_path)
 
 
 def test_nothing_in_the_package_unpickles():
@@ -514,8 +586,6 @@ def test_no_picture_starts_another_program(tmp_path, monkeypatch):
 
 def test_old_weights_never_meet_a_new_card(run, monkeypatch):
     """A finished run that goes on and is cut while it writes its networks holds no networks: it is resumed."""
-    from ganbook import checkpoints
-
     G, D = load_networks(run)
     seen = []
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -169,6 +170,35 @@ def test_a_state_cut_short_is_not_taken_for_a_whole_one(tmp_path):
     for length in (0, 4, 100, len(state) // 2, len(state) - 1):
         (tmp_path / STATE).write_bytes(state[:length])
         assert read_note(tmp_path) is None
+
+
+def test_a_damaged_state_never_replaces_the_whole_one_before_it(tmp_path, monkeypatch):
+    """Cut between the two renames of the next save, the run still has what it went on from."""
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        cut_at(8, patch)
+        train(tmp_path, SMALL, progress=False)
+    state = bytearray((tmp_path / STATE).read_bytes())
+    state[-100] ^= 1
+    (tmp_path / STATE).write_bytes(state)
+    real = Path.replace
+
+    def replace_once(path, target):
+        if Path(target).name == STATE:
+            raise Cut
+        return real(path, target)
+
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        patch.setattr(Path, "replace", replace_once)
+        train(tmp_path, SMALL, resume=tmp_path, progress=False)
+    assert read_note(tmp_path)["n"] == 3
+
+
+def test_a_step_size_that_was_halved_to_nothing_is_gone_on_with(tmp_path, monkeypatch):
+    plan = replace(SMALL, lr_g=1e-322, decay_every=1)
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        cut_at(8, patch)
+        train(tmp_path, plan, progress=False)
+    assert train(tmp_path, plan, resume=tmp_path, progress=False)["steps"] == 8
 
 
 def moved(net, before):
