@@ -1,5 +1,6 @@
 """A chapter as a notebook to work in: the same cells, without outputs, and an empty cell for each solution."""
 
+import os
 import re
 from pathlib import Path
 
@@ -7,18 +8,22 @@ import nbformat
 from nbformat import NotebookNode
 
 from ganbook.checkpoints import write
+from ganbook.errors import InputError
 from ganbook.runner import choose
 
 
 def write_worksheets(names: tuple[str, ...], out: Path) -> list[Path]:
-    """Write the worksheets of these chapters (of all, if none is named) to a folder."""
+    """Write the worksheets of these chapters (of all, if none is named) to a folder.
+
+    Raises InputError, and writes nothing, where a file of theirs is there: it may hold somebody's answers.
+    """
+    sheets = {out / f"{name}.ipynb": path for name, path in choose(names).items()}
+    for sheet in filter(os.path.lexists, sheets):
+        raise InputError(f"{sheet} exists, perhaps with answers: choose another folder, or move it away")
     out.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, path in choose(names).items():
-        sheet = out / f"{name}.ipynb"
+    for sheet, path in sheets.items():
         write(sheet, nbformat.writes(worksheet(nbformat.read(path, as_version=4))).encode())
-        written.append(sheet)
-    return written
+    return list(sheets)
 
 
 def worksheet(notebook: NotebookNode) -> NotebookNode:

@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from ganbook.errors import InputError
 from ganbook.worksheets import is_solution, worksheet, write_worksheets
 
 BOOK = Path(__file__).parents[1] / "book"
@@ -75,3 +76,15 @@ def test_the_command_writes_those_that_are_named(tmp_path, monkeypatch):
         and "solution" not in nbformat.read(sheet, as_version=4).cells[-1].source
     )
     assert 'check("03.2", two_steps)' in sheet.read_text().replace('\\"', '"')
+
+
+def test_no_answers_and_no_chapters_are_written_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(BOOK.parent)
+    last = tmp_path / "14-cyclegan.ipynb"
+    last.write_text("answers")
+    before = (BOOK / last.name).read_bytes()
+    for names, out in (((), tmp_path), (("14",), tmp_path), (("14",), Path("book"))):
+        with pytest.raises(InputError, match="14-cyclegan.ipynb exists, perhaps with answers"):
+            write_worksheets(names, out)
+    assert last.read_text() == "answers" and list(tmp_path.iterdir()) == [last]
+    assert (BOOK / last.name).read_bytes() == before
