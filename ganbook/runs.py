@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import json
 import math
 import time
 from collections.abc import Iterator
@@ -34,10 +35,11 @@ from ganbook.checkpoints import (
     write,
 )
 from ganbook.data import ImageSet, Ordered
-from ganbook.datasets import load
+from ganbook.datasets import NAMED, load
 from ganbook.errors import InputError
+from ganbook.folders import check_apart
 from ganbook.health import NUMBERS, READ_EVERY, trouble
-from ganbook.machine import pick_device, pick_precision, surroundings
+from ganbook.machine import PRECISIONS, pick_device, pick_precision, surroundings
 from ganbook.penalties import R1, R2, GradientPenalty, Penalized, WeightPenaltyOnG
 from ganbook.plots import grid, save_images
 from ganbook.recipes import build, recipe
@@ -87,6 +89,7 @@ class Plan:
     seed: int = 0
     precision: str = "fp32"  # or bf16; auto: what is faster here
     digest: str | None = None  # of the pictures: filled in by `train`, so that a run goes on with the same ones
+    labels: str | None = None  # and a digest of the labels, where the networks know labels
 
     def __post_init__(self):
         for name, (least, below, kind) in RANGES.items():
@@ -109,6 +112,7 @@ class Run:
     opt_G: Optimizer
     opt_D: Optimizer
     average: AveragedModel | None  # of G
+    shape: tuple[int, int, int]  # of a picture: (C, H, W)
     n: int = 0  # steps done
     seconds: float = 0.0
     cpu_seconds: float = 0.0
@@ -135,7 +139,8 @@ class Run:
         try:
             self.seconds, self.cpu_seconds = float(note["seconds"]), float(note["cpu_seconds"])
             numbers, progress, self.shown = kept["numbers"], kept["progress"], [int(n) for n in note["shown"]]
-            right = numbers.shape == (note["n"], len(NUMBERS)) and len(progress) == 10 * len(self.shown)
+            pictures = (10 * len(self.shown), *self.shape) if self.shown else (0,)
+            right = numbers.shape == (note["n"], len(NUMBERS)) and progress.shape == pictures
         except (LookupError, TypeError, ValueError):
             right = False
         if not right:
@@ -155,11 +160,12 @@ def train(
     team: Team = ALONE,  # the processes that do it together
 ) -> dict:
     """Do what the plan says; write both networks, their card, losses and pictures to `out`. Returns the card."""
+    check_place(out, plan.data)
     where, note = team.device(pick_device(device)), team.agreed(lambda: begun(out, resume))
     plan = settle(plan, note, where, team)
     with team.first_alone():
         plan, images, skipped = open_data(fill(plan), workers)
-    run = begin(plan, where)
+    run = begin(plan, where, bool(note))
     check_last_batch(run.G, len(images), plan.batch_size, team.size)
     if note:
         check_plan(plan, note["plan"], resume)
@@ -183,7 +189,12 @@ def train(
 
 
 def settle(plan: Plan, note: dict | None, where: torch.device, team: Team) -> Plan:
-    """The plan with the precision that it had when the run began, or that is faster here."""
+    """The plan with the precision that it had when the run began, or that is faster here.
+
+    A run that goes on keeps the names of the files that its weights came from: they may be elsewhere by now.
+    """
+    if note:
+        plan = replace(plan, **{key: note["plan"].get(key) for key in ("init_g", "init_d")})
     if plan.precision == "auto" and note:
         plan = replace(plan, precision=note["plan"]["precision"])
     return replace(plan, precision=team.agreed(lambda: pick_precision(plan.precision, where)))
@@ -193,6 +204,12 @@ def train_together(out: Path, plan: Plan, devices: int, nodes: int, device: str 
     """`train` in several processes: devices on each of the nodes. Returns the card, in the first of them."""
     with telling_what_is_left(out):
         return launch(partial(train, out, plan, device=device, **how), devices, nodes, pick_device(device).type)
+
+
+def check_place(out: Path, data: str | None) -> None:
+    """Raise InputError where a run would become part of its own data, before any are read."""
+    if data is not None and data not in (*NAMED, "celeba"):
+        check_apart(out, data)
 
 
 def begun(out: Path, resume: Path | None) -> dict | None:
@@ -212,8 +229,13 @@ def tell_state(resume: Path | None, note: dict | None) -> None:
         print(f"{resume / name} is damaged, or from a save that was cut: it is passed over")
     if resume and not note:
         print(f"{resume} holds no complete checkpoint: starting at step 0")
-    if note and not isinstance(note.get("plan"), dict):
+    if note and not is_plan(note.get("plan")):
         raise InputError(f"the state in {resume} names no plan: delete it, and begin again")
+
+
+def is_plan(plan) -> bool:
+    """Whether it is the plan of a state, by what is needed of it before the data are read."""
+    return isinstance(plan, dict) and plan.get("precision") in PRECISIONS
 
 
 @contextmanager
@@ -263,7 +285,7 @@ def is_finished(out: Path, plan: Plan) -> bool:
 
 def check_plan(plan: Plan, begun: dict, folder: Path) -> None:
     """A run goes on as it began; only its length and how often it writes may change."""
-    free = {"steps", "sample_every", "save_every"}
+    free = {"steps", "sample_every", "save_every"} | ({"labels"} - begun.keys())  # older states have none
     for key, value in asdict(plan).items():
         if key not in free and begun.get(key) != value:
             raise InputError(
@@ -289,7 +311,7 @@ def open_data(plan: Plan, workers: int) -> tuple[Plan, ImageSet, dict[str, str]]
     tell_skipped(skipped)
     if labelled:
         counts = [len(values) for values in images.classes.values()]
-        plan = replace(plan, networks={**plan.networks, "num_classes": counts})
+        plan = replace(plan, networks={**plan.networks, "num_classes": counts}, labels=digest_of_labels(images))
     steps = plan.steps or plan.epochs * -(-len(images) // plan.batch_size)
     return replace(plan, data=images.name, digest=digest(images), steps=steps, epochs=None), images, skipped
 
@@ -305,6 +327,12 @@ def digest(images: ImageSet) -> str:
     rows = torch.linspace(0, len(images) - 1, min(len(images), 1000)).long()
     content = images.images[rows.to(images.images.device)].cpu().numpy().tobytes()
     return hashlib.sha256(f"{len(images)} ".encode() + content).hexdigest()[:16]
+
+
+def digest_of_labels(images: ImageSet) -> str:
+    """Another label of a picture, or another name of a label, another digest."""
+    content = json.dumps(images.classes).encode() + images.labels.cpu().numpy().tobytes()
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def tell_skipped(skipped: dict[str, str]) -> None:
@@ -348,12 +376,12 @@ def picture_shape(plan: Plan) -> tuple[int, int, int]:
             return tuple(G(torch.empty(1, G.latent_dim), cycle_labels(G, 1)).shape[1:])
 
 
-def begin(plan: Plan, where: torch.device) -> Run:
-    """A run at step 0."""
+def begin(plan: Plan, where: torch.device, goes_on: bool = False) -> Run:
+    """A run at step 0. Where it goes on, a state is read next, and the weights to begin with are not."""
     torch.manual_seed(plan.seed)
     G, D = (net.to(where, memory_format=torch.channels_last) for net in build(plan.recipe, plan.networks))
     for net, path in ((G, plan.init_g), (D, plan.init_d)):
-        if path:
+        if path and not goes_on:
             load_network(Path(path), net)
     betas = (plan.beta1, recipe(plan.recipe).betas[1])
     opt_G = Adam(G.parameters(), lr=plan.lr_g, betas=betas, fused=True)
@@ -361,7 +389,7 @@ def begin(plan: Plan, where: torch.device) -> Run:
     decay = get_ema_multi_avg_fn(plan.average)
     average = AveragedModel(G, multi_avg_fn=decay, use_buffers=True) if plan.average else None
     G.register_forward_pre_hook(forget_casts)
-    return Run(G, D, opt_G, opt_D, average)
+    return Run(G, D, opt_G, opt_D, average, picture_shape(plan))
 
 
 def forget_casts(*_) -> None:

@@ -335,6 +335,7 @@ BAD_STATES = {
     ),
     "numbers missing": lambda tensors, note, groups: tensors.pop("kept.numbers"),
     "numbers of other steps": put("kept.numbers", torch.zeros(3, 4)),
+    "pictures of another shape": put("kept.progress", lambda x: x[..., :1].clone()),
     "pictures of other steps": put("kept.progress", torch.zeros(3, 3, 16, 16)),
     "a step that is no number": lambda tensors, note, groups: note.update(n="4"),
     "no step": lambda tensors, note, groups: note.pop("n"),
@@ -356,10 +357,12 @@ def test_bad_states_are_refused(case, run):
     refused(fresh.restore, run, match="delete it, and begin")
 
 
-@pytest.mark.parametrize("plan", [3, None, {}])
-def test_states_of_other_plans_are_refused(plan, run):
+@pytest.mark.parametrize("plan", [3, None, {}, {"precision": ["fp32"]}, {"precision": "fp32"}])
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+def test_states_of_other_plans_are_refused(plan, precision, run):
     state_with(run, lambda tensors, note, groups: note.update(plan=plan))
-    refused(train, run, replace(SMALL, steps=6), resume=run, progress=False, match="names no plan|began with")
+    asked = replace(SMALL, steps=6, precision=precision)
+    refused(train, run, asked, resume=run, progress=False, match="names no plan|began with")
 
 
 @pytest.mark.parametrize("case", [case for case in BAD_WEIGHTS if case not in ("NaN", "infinity")])

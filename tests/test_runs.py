@@ -13,6 +13,7 @@ from ganbook.checkpoints import STATE, read_note
 from ganbook.errors import InputError
 from ganbook.recipes import load_networks, recipe
 from ganbook.runs import Plan, begin, fill, objective_of, picture_shape, train, updates
+from tests.test_loading import state_with
 
 SMALL = Plan(
     "dcgan64",
@@ -126,6 +127,57 @@ def test_a_run_does_not_go_on_with_other_pictures(tmp_path, monkeypatch):
     Image.new("RGB", (16, 16), "blue").save(tmp_path / "faces" / "one more.png")
     with pytest.raises(InputError, match="began with digest"):
         train(tmp_path / "run", replace(plan, steps=12), resume=tmp_path / "run", progress=False)
+
+
+def tagged_pictures(folder, hair):
+    """Twenty pictures: every second one has the hair of one colour, the others that of the other."""
+    folder.mkdir(exist_ok=True)
+    for i in range(20):
+        Image.new("RGB", (16, 16), (12 * i, 0, 0)).save(folder / f"{i}.png")
+    lines = (f"{i},{hair[i % 2]} hair,{('red', 'blue')[i % 2]} eyes\n" for i in range(20))
+    (folder / "tags.csv").write_text("".join(lines))
+
+
+def test_a_run_does_not_go_on_with_other_labels(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANBOOK_DATA", str(tmp_path / "cache"))
+    tagged_pictures(tmp_path / "faces", ("blue", "red"))
+    out, plan = tmp_path / "run", replace(SMALL, recipe="acgan", data=str(tmp_path / "faces"), steps=2)
+    assert train(out, plan, progress=False)["labels"]
+    tagged_pictures(tmp_path / "faces", ("red", "blue"))
+    with pytest.raises(InputError, match="began with labels"):
+        train(out, replace(plan, steps=4), resume=out, progress=False)
+    state_with(out, lambda tensors, note, groups: note["plan"].pop("labels"))  # as they were written before
+    assert train(out, replace(plan, steps=4), resume=out, progress=False)["steps"] == 4
+
+
+def test_a_run_inside_its_own_data_is_refused_before_they_are_read(tmp_path, monkeypatch):
+    from ganbook import runs
+
+    tagged_pictures(tmp_path / "faces", ("blue", "red"))
+    monkeypatch.setattr(runs, "load", lambda *args: pytest.fail("the data were read"))
+    monkeypatch.chdir(tmp_path / "faces")
+    for data, out in ((".", Path("runs/mine")), (str(tmp_path / "faces"), Path("run")), ("../faces", Path())):
+        with pytest.raises(InputError, match=f"{out} lies inside {data}"):
+            train(out, replace(SMALL, data=data), progress=False)
+    assert not Path("runs").exists() and not Path("run").exists()
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets, "AVATARS", 16)
+    train(Path("avatars/run"), replace(SMALL, steps=1), progress=False)  # a name, not that folder
+
+
+def test_a_run_goes_on_without_the_weights_that_it_began_with(tmp_path, monkeypatch):
+    train(tmp_path / "first", replace(SMALL, seed=5, steps=1), progress=False)
+    plan = replace(SMALL, init_g=str(tmp_path / "first" / "G.safetensors"))
+    train(tmp_path / "whole", plan, progress=False)
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        cut_at(5, patch)
+        train(tmp_path / "cut", plan, progress=False)
+    (tmp_path / "first").rename(tmp_path / "moved")
+    card = train(tmp_path / "cut", plan, resume=tmp_path / "cut", progress=False)
+    assert same(tmp_path / "whole", tmp_path / "cut")
+    train(tmp_path / "cut", replace(SMALL, steps=9), resume=tmp_path / "cut", progress=False)
+    assert card["init_g"] == json.loads((tmp_path / "cut" / "card.json").read_text())["init_g"] == plan.init_g
 
 
 @pytest.mark.parametrize("batch_size", [1, 449])  # 1,797 = 4 · 449 + 1
