@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from http.client import HTTPException
 from itertools import count, islice
 from pathlib import Path
 
@@ -137,7 +138,7 @@ def mnist(train: bool = True) -> ImageSet:
             raise InputError(f"{folder.parent / 'processed'} is of a torchvision before 0.9: delete that folder")
         try:
             MNIST(data_folder(), download=True)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, HTTPException) as error:
             raise InputError(
                 f"MNIST is not in {folder} and could not be downloaded: put its four unpacked files there, or "
                 "set GANBOOK_DATA to the folder that holds MNIST/raw; the data set 'digits' needs nothing"
@@ -178,7 +179,15 @@ MNIST_SHA256 = {  # of the unpacked files, which torchvision does not check
 def data_folder() -> Path:
     """Where downloaded data sets live: $GANBOOK_DATA, else the user's cache folder."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("GANBOOK_DATA") or Path(cache) / "ganbook").expanduser()
+    return expanded(os.environ.get("GANBOOK_DATA") or Path(cache) / "ganbook")
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with a home folder for its ~. Raises InputError where that is nobody's."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path} is in no home folder that is known: write the whole path") from error
 
 
 def sha256(path: Path) -> str:

@@ -28,7 +28,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ganbook.checkpoints import one_line, write
-from ganbook.data import RESIDENT, data_folder
+from ganbook.data import RESIDENT, data_folder, expanded
 from ganbook.errors import InputError
 
 PARTS = ("train", "valid", "test")
@@ -36,6 +36,7 @@ FORMAT = 1  # of the cache: to be raised when the same file gives other pixels
 PIXELS, INDEX, UNFINISHED = "pixels.uint8", "index.json", ".unfinished-"
 CELEBA = 202_599  # pictures in img_align_celeba
 STDERR = threading.Lock()
+LARGEST = 500_000_000  # bytes of a file that is opened: Pillow reads some formats whole, whatever they say
 PROGRAMS = {"EPS"}  # what Pillow hands to another program, Ghostscript: a picture must not run one
 
 TURN = Image.Transpose
@@ -100,7 +101,7 @@ def split_folder(src: str | Path, dst: str | Path, seed: int = 0) -> tuple[dict[
 
     Paths below src are kept. Returns Folder's parts and skipped; raises InputError, and then makes no dst.
     """
-    src, dst = existing(src), Path(dst).expanduser().absolute()
+    src, dst = existing(src), expanded(dst).absolute()
     check_apart(dst, src)
     if os.path.lexists(dst) and not (dst.is_dir() and not any(dst.iterdir())):
         raise InputError(f"{dst} exists and is not an empty folder: choose another, or remove it")
@@ -171,7 +172,7 @@ def celeba(size: int, *, channels: int = 3, part: str = "train", seed: int = 0, 
 
 
 def existing(folder: str | Path) -> Path:
-    folder = Path(folder).expanduser()
+    folder = expanded(folder)
     if not folder.is_dir():
         state = "is a file, not a folder" if os.path.exists(folder) else "is not there"
         raise InputError(f"{folder} {state}: give the folder that holds the pictures")
@@ -180,7 +181,7 @@ def existing(folder: str | Path) -> Path:
 
 def check_apart(out: Path, folder: str | Path) -> None:
     """Raise InputError where what is written to out would lie among the pictures of folder, and become data."""
-    if out.resolve().is_relative_to(Path(folder).expanduser().resolve()):
+    if out.resolve().is_relative_to(expanded(folder).resolve()):
         raise InputError(f"{out} lies inside {folder}, which stays as it is: choose a folder outside it")
 
 
@@ -197,6 +198,8 @@ def find(folder: Path) -> Found:
             skipped[path] = f"lies outside {', '.join(PARTS)}"
         elif not os.path.isfile(folder / path):
             skipped[path] = "is not a file"  # a link that leads nowhere; a pipe, which could be read for ever
+        elif os.path.getsize(folder / path) > LARGEST:
+            skipped[path] = f"is too large (more than {LARGEST:,} bytes)"
         else:
             info = os.stat(folder / path)
             files.append((path, info.st_size, info.st_mtime_ns, info.st_mode))

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import http.server
+import socketserver
 import struct
 import threading
 
@@ -13,6 +14,7 @@ from torchvision.datasets import MNIST
 from ganbook import data
 from ganbook.data import ImageSet, Ordered, digits, mnist, to_float, to_uint8
 from ganbook.errors import InputError
+from ganbook.recipes import fetch
 
 NAMES = {
     "train-images-idx3-ubyte": 6,
@@ -191,6 +193,35 @@ def test_mnist_is_downloaded_when_missing(small_mnist, folder, tmp_path, monkeyp
         server.shutdown()
     monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])
     assert len(mnist()) == 6  # and not fetched again
+
+
+@pytest.mark.parametrize(
+    "answer", [b"no HTTP\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\ncut"]
+)
+def test_what_is_no_answer_of_a_server_is_one_line(answer, folder, tmp_path, monkeypatch):
+    """Of MNIST's, and of the one that has the book's weights."""
+
+    class Odd(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(10_000)
+            self.request.sendall(answer)
+
+    monkeypatch.setenv("no_proxy", "*")
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Odd) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_address[1]}/"
+        monkeypatch.setattr(MNIST, "mirrors", [address])
+        with pytest.raises(InputError, match="could not be downloaded"):
+            mnist()
+        with pytest.raises(InputError, match="G.safetensors could not be fetched"):
+            fetch(f"{address}G.safetensors", tmp_path / "weights", "0" * 64)
+        server.shutdown()
+
+
+def test_the_home_of_nobody_is_refused(monkeypatch):
+    monkeypatch.setenv("GANBOOK_DATA", "~nosuchuser/data")
+    with pytest.raises(InputError, match="^~nosuchuser/data is in no home folder that is known"):
+        data.data_folder()
 
 
 def test_the_default_folder_is_the_users_cache(monkeypatch):

@@ -729,6 +729,16 @@ def test_split_folder_deals_as_open_folder_does(pictures, tmp_path):
     assert snapshot(pictures) == before and [path.name for path in (tmp_path / "new").iterdir()] == ["dst"]
 
 
+def test_a_huge_file_is_passed_over_unread(pictures, monkeypatch):
+    fill(pictures, 10)
+    noise(100, 100).save(pictures / "huge.png")
+    monkeypatch.setattr(folders, "LARGEST", 1_000)
+    found = open_folder(pictures, 2)
+    assert (
+        found.skipped == {"huge.png": "is too large (more than 1,000 bytes)"} and sum(found.parts.values()) == 10
+    )
+
+
 def test_split_folder_of_few_still_makes_the_three(pictures, tmp_path):
     fill(pictures, 3)
     (tmp_path / "dst").mkdir()  # empty: that is allowed
@@ -758,6 +768,8 @@ def test_split_folder_refuses(pictures, tmp_path):
         (tmp_path / "nothing", tmp_path / "dst", "holds no usable picture"),
         (tmp_path / "gone", tmp_path / "dst", "is not there"),
         (pictures, tmp_path / "file" / "dst", "cannot be copied"),
+        (pictures, "~nosuchuser/dst", "is in no home folder"),
+        ("~nosuchuser/src", tmp_path / "dst", "is in no home folder"),
     ]:
         with pytest.raises(InputError, match=message):
             split_folder(src, dst)
