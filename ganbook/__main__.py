@@ -1,5 +1,6 @@
 """The `ganbook` command."""
 
+import io
 import math
 import signal
 import sys
@@ -26,17 +27,25 @@ class Number(click.FloatRange):
         return number
 
 
-COUNT, RATE, FILE = (
-    click.IntRange(1, 2**40 - 1),
-    Number(min=0, min_open=True),
-    click.Path(exists=True, dir_okay=False),
-)
+class Place(click.Path):
+    """A path; not an empty one, which would mean the current folder, nor ~NAME where nobody has that name."""
+
+    def convert(self, value, param, ctx):
+        try:
+            Path(value).expanduser()
+        except RuntimeError:
+            self.fail(f"{str(value)!r} begins with the name of no user.", param, ctx)
+        if not str(value):
+            self.fail("An empty path names nothing.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+COUNT, RATE = click.IntRange(1, 2**40 - 1), Number(min=0, min_open=True)
 PICTURES, DRAWN = click.IntRange(1, 10_000), click.IntRange(1, 1_000_000)  # that fit into memory
-ANY_SEED = click.IntRange(0, 2**63 - 1)
-FOLDER = click.Path(path_type=Path, file_okay=False)
-PNG = click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="PNG file to write."
-)
+ANY_SEED, SEEDS = click.IntRange(0, 2**63 - 1), click.IntRange(1, 1000)
+FOLDER = Place(path_type=Path, file_okay=False)
+WEIGHTS = Place(dir_okay=False)  # a run that goes on needs them no more
+PNG = click.option("--out", type=Place(path_type=Path, dir_okay=False), required=True, help="PNG file to write.")
 SEED = click.option(
     "--seed", type=ANY_SEED, default=0, show_default=True, help="The same seed, the same pictures."
 )
@@ -54,11 +63,15 @@ NETWORKS = ("image_size", "latent_dim", "width_g", "width_d")  # options of `tra
 @click.argument("recipe")
 @click.option(
     "--data",
+    type=Place(),
     metavar="NAME|FOLDER",
     help="digits, mnist, avatars, celeba, or a folder of pictures; for cgan and acgan one with a tags.csv.",
 )
 @click.option(
-    "--data-b", metavar="FOLDER", help="For cyclegan: --data holds pictures of kind A, this one of kind B."
+    "--data-b",
+    type=Place(),
+    metavar="FOLDER",
+    help="For cyclegan: --data holds pictures of kind A, this one of kind B.",
 )
 @click.option("--out", type=FOLDER, required=True, help="Folder to write; made if missing.")
 @click.option("--steps", type=COUNT, help="Updates of each network in all, also after --resume.")
@@ -89,8 +102,8 @@ NETWORKS = ("image_size", "latent_dim", "width_g", "width_d")  # options of `tra
     help="Penalty on D's slope. D is then built with instance norm for batch norm.",
 )
 @click.option("--penalty-weight", type=RATE, help="Its weight.  [default: 10]")
-@click.option("--init-g", type=FILE, help="Weights for G to begin with: a G.safetensors.")
-@click.option("--init-d", type=FILE, help="Weights for D to begin with.")
+@click.option("--init-g", type=WEIGHTS, help="Weights for G to begin with: a G.safetensors.")
+@click.option("--init-d", type=WEIGHTS, help="Weights for D to begin with.")
 @click.option("--sample-every", type=COUNT, help="Write 64 pictures after each N steps.  [default: never]")
 @click.option("--save-every", type=COUNT, default=1000, show_default=True, help="Steps between checkpoints.")
 @click.option("--resume", type=FOLDER, help="Go on with the run in this folder, which may be --out itself.")
@@ -144,6 +157,9 @@ def check_options(recipe: str, processes: int, asked: dict) -> None:
     """Raise InputError for options that contradict each other."""
     if asked["steps"] and asked["epochs"]:
         raise InputError(f"--steps {asked['steps']} and --epochs {asked['epochs']} both say how long: give one")
+    missing = [path for path in (asked["init_g"], asked["init_d"]) if path and not Path(path).is_file()]
+    if missing and not asked["resume"]:
+        raise InputError(f"{missing[0]} is missing: name a file of weights, a G.safetensors or a D.safetensors")
     if asked["penalty_weight"] and not asked["penalty"]:
         raise InputError(f"--penalty-weight {asked['penalty_weight']} weighs nothing: say which --penalty")
     if asked["data_b"] and recipe != "cyclegan":
@@ -165,7 +181,7 @@ def train_cyclegan(out: Path, networks: dict, given: dict, how: dict) -> None:
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=Place(path_type=Path))
 @click.option("--data", type=FOLDER, required=True, help="Folder of pictures to translate.")
 @click.option("--out", type=FOLDER, required=True, help="Folder to write; made if missing.")
 @click.option("--back", is_flag=True, help="From B to A.  [default: from A to B]")
@@ -180,7 +196,7 @@ def translate(folder: Path, data: Path, out: Path, back: bool) -> None:
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=Place(path_type=Path))
 @click.option("--n", type=PICTURES, default=64, show_default=True, help="How many pictures.")
 @click.option("--best-of", type=DRAWN, help="Draw this many, and keep the n that D rates most real.")
 @click.option("--mean", type=Number(), default=0.0, show_default=True, help="Of the normal distribution of z.")
@@ -210,7 +226,7 @@ def sample(folder: Path, n: int, best_of: int | None, label: str | None, even: b
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=Place(path_type=Path))
 @PNG
 @click.option("--across", is_flag=True, help="One z for each row.  [default: one for each column]")
 @SEED
@@ -231,8 +247,12 @@ def grid(folder: Path, out: Path, across: bool, seed: int) -> None:
 
 
 @cli.command()
-@click.argument("model")
-@click.option("--data", help="The folder that it was trained on; the package's own data are found by themselves.")
+@click.argument("model", type=Place())
+@click.option(
+    "--data",
+    type=Place(),
+    help="The folder that it was trained on; the package's own data are found by themselves.",
+)
 @click.option(
     "--features",
     type=click.Choice(["classifier", "inception"]),
@@ -268,7 +288,7 @@ def check_png(out: Path) -> None:
 
 
 @cli.command()
-@click.argument("src", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("src", type=Place(path_type=Path, exists=True, file_okay=False))
 @click.argument("dst", type=FOLDER)
 @click.option("--seed", type=ANY_SEED, default=0, show_default=True, help="The same seed, the same split.")
 def split(src: Path, dst: Path, seed: int) -> None:
@@ -285,19 +305,19 @@ def split(src: Path, dst: Path, seed: int) -> None:
 @click.argument("recipe")
 @click.option(
     "--seeds",
-    type=COUNT,
+    type=SEEDS,
     default=3,
     show_default=True,
     help="How many full runs, seeds 0, 1, 2, …",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Folder to write.  [default: the package's records]",
 )
 @click.option(
     "--runs",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     default="runs",
     show_default=True,
     help="Where the runs go.",
@@ -306,15 +326,20 @@ def split(src: Path, dst: Path, seed: int) -> None:
 @PRECISION
 def record(recipe: str, seeds: int, out: Path | None, runs: Path, device: str, precision: str) -> None:
     """Make the book's record of RECIPE: full runs over several seeds."""
+    from ganbook.recipes import recipe as find
     from ganbook.recording import record as make
+    from ganbook.recording import recorded
     from ganbook.records import RECORDS
     from ganbook.twins import record_cyclegan
 
+    if recipe != "cyclegan":
+        find(recipe)  # before a folder is made by its name
     out = out or RECORDS / recipe
-    if recipe == "cyclegan":
-        record_cyclegan(out, seeds, runs, device, precision)
-    else:
-        make(recipe, out, seeds, runs, device, precision)
+    with recorded(out, f"ganbook record {recipe}"):
+        if recipe == "cyclegan":
+            record_cyclegan(out, seeds, runs, device, precision)
+        else:
+            make(recipe, out, seeds, runs, device, precision)
     click.echo(f"record of {recipe} over {seeds} seeds in {out}")
 
 
@@ -340,8 +365,8 @@ def classifier(name: str, seed: int) -> None:
     "name",
     type=click.Choice(["ring", "guidelines", "conditioning", "diseases", "small-data", "stacked", "diffusion"]),
 )
-@click.option("--seeds", type=COUNT, default=20, show_default=True, help="Seeds 0, 1, 2, … each.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="As for record.")
+@click.option("--seeds", type=SEEDS, default=20, show_default=True, help="Seeds 0, 1, 2, … each.")
+@click.option("--out", type=FOLDER, help="As for record.")
 def study(name: str, seeds: int, out: Path | None) -> None:
     """Make the book's record of the study NAME.
 
@@ -355,6 +380,7 @@ def study(name: str, seeds: int, out: Path | None) -> None:
     from ganbook.diffusion import record_diffusion
     from ganbook.diseases import record_diseases
     from ganbook.guidelines import record_guidelines
+    from ganbook.recording import recorded
     from ganbook.records import RECORDS
     from ganbook.small_data import record_small_data
     from ganbook.stacked import record_stacked
@@ -370,14 +396,15 @@ def study(name: str, seeds: int, out: Path | None) -> None:
         "stacked": record_stacked,
         "diffusion": record_diffusion,
     }
-    make[name](out, seeds)
+    with recorded(out, f"ganbook study {name}"):
+        make[name](out, seeds)
     click.echo(f"record of {name} over {seeds} seeds in {out}")
 
 
 @cli.command()
 @click.argument("recipes", nargs=-1)
-@click.option("--seeds", type=COUNT, default=3, show_default=True, help="Seeds 0, 1, 2, … each.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="As for record.")
+@click.option("--seeds", type=SEEDS, default=3, show_default=True, help="Seeds 0, 1, 2, … each.")
+@click.option("--out", type=FOLDER, help="As for record.")
 @click.option("--runs", type=FOLDER, default="runs", show_default=True, help="Where the runs go.")
 @click.option("--device", default="auto", show_default=True, help="As for train.")
 @PRECISION
@@ -393,7 +420,7 @@ def table(recipes: tuple[str, ...], seeds: int, out: Path | None, **how) -> None
 
 @cli.command()
 @click.argument("recipe")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="JS file to write.")
+@click.option("--out", type=Place(path_type=Path, dir_okay=False), required=True, help="JS file to write.")
 @click.option(
     "--precision",
     type=click.Choice(["int8", "half"]),
@@ -436,9 +463,7 @@ def run(chapters: tuple[str, ...], full: bool, seed: int, at_once: int) -> None:
 
 @cli.command()
 @click.argument("chapters", nargs=-1)
-@click.option(
-    "--seeds", type=click.IntRange(1, 1000), default=20, show_default=True, help="Seeds 0, 1, 2, … each."
-)
+@click.option("--seeds", type=SEEDS, default=20, show_default=True, help="Seeds 0, 1, 2, … each.")
 @click.option("--at-once", type=click.IntRange(1, 64), default=1, show_default=True, help="With one thread each.")
 @click.option("--avx2", is_flag=True, help="Compute as a CPU without AVX-512 and without products in bfloat16.")
 def soak(chapters: tuple[str, ...], seeds: int, at_once: int, avx2: bool) -> None:
@@ -493,6 +518,8 @@ def volume(kind: str) -> None:
 def main() -> None:
     """Run the command. What the user can mend is one line on stderr and exit code 2."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a request to end, as Ctrl-C is
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file need be no text
     try:
         sys.exit(cli(standalone_mode=False, prog_name="ganbook"))
     except (InputError, click.ClickException) as error:

@@ -270,6 +270,11 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict, dict]:
 UNREADABLE = (OSError, SafetensorError, LookupError, TypeError, ValueError, MemoryError, RuntimeError)
 
 
+def has_state(folder: Path) -> bool:
+    """Whether a run was begun there; its state need not be whole."""
+    return any(os.path.lexists(folder / name) for name in (STATE, EARLIER))
+
+
 def last_state(folder: Path) -> Path | None:
     """The newest state in the folder that is whole."""
     return next((path for path in (folder / STATE, folder / EARLIER) if note_of(path) is not None), None)

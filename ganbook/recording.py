@@ -2,39 +2,62 @@
 
 import json
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from ganbook.checkpoints import CARD, read_card, save_networks, write
+from ganbook.checkpoints import CARD, has_state, locked, read_card, save_networks, write
 from ganbook.classifiers import JUDGES, label_accuracy, load_classifier
 from ganbook.data import sha256
 from ganbook.errors import InputError
 from ganbook.recipes import load_networks
-from ganbook.runs import Plan, train
+from ganbook.runs import Plan, check_done, fill, train
 from ganbook.sampling import ask, sample
 
 
 def record(name: str, out: Path, seeds: int, runs: Path, device: str = "auto", precision: str = "fp32") -> dict:
     """Train a recipe's full budget for each seed (those in `runs` are kept), and write the record to `out`."""
 
-    def train_one(folder: Path, seed: int) -> None:
-        train(folder, Plan(name, seed=seed, precision=precision), resume=folder, device=device)
+    def train_one(folder: Path, plan: Plan) -> None:
+        train(folder, plan, resume=folder, device=device)
 
-    folders = train_seeds(name, seeds, runs, train_one)
+    folders = train_seeds(fill(Plan(name, precision=precision)), seeds, runs, train_one)
     G, D = load_networks(folders[0])
     return write_record(out, folders, {"G": G, "D": D}, run_numbers)
 
 
-def train_seeds(name: str, seeds: int, runs: Path, train_one: Callable[[Path, int], object]) -> list[Path]:
-    """A folder in `runs` for each seed, 0, 1, …; where no run is finished, train_one(folder, seed) makes it."""
-    folders = [runs / f"{name}-seed{seed}" for seed in range(seeds)]
-    for seed, folder in enumerate(folders):
-        if not (folder / CARD).exists():
-            train_one(folder, seed)
-    return folders
+@contextmanager
+def recorded(out: Path, command: str) -> Iterator[None]:
+    """Inside, this command makes its record in `out`, and no other process writes there.
+
+    Raises InputError where that folder holds anything else: a run, finished or not, or another record.
+    """
+    with locked(out):
+        made_by = str(read_card(out).get("command")) if (out / CARD).exists() else command
+        if has_state(out) or not f"{made_by} ".startswith(f"{command} "):
+            raise InputError(
+                f"{out} holds something else than a record of `{command}`: choose another folder, or delete it"
+            )
+        yield
+
+
+def train_seeds(plan: Plan, seeds: int, runs: Path, train_one: Callable[[Path, Plan], object]) -> list[Path]:
+    """A folder in `runs` for each seed, 0, 1, …; where no run is finished, train_one(folder, plan) makes it.
+
+    Raises InputError, before anything is trained, where a finished one did not follow the plan.
+    """
+    plans = {runs / f"{plan.recipe}-seed{seed}": replace(plan, seed=seed) for seed in range(seeds)}
+    finished = [folder for folder in plans if (folder / CARD).exists()]
+    for folder in finished:
+        check_done(folder, plans[folder])
+    for folder, own in plans.items():
+        if folder not in finished:
+            train_one(folder, own)
+    return list(plans)
 
 
 def write_record(
@@ -96,6 +119,7 @@ ALIKE = (
     "recipe",
     "data",
     "digest",
+    "labels",
     "steps",
     "batch_size",
     "lr_g",

@@ -293,6 +293,28 @@ def check_plan(plan: Plan, begun: dict, folder: Path) -> None:
             )
 
 
+DECISIVE = ("recipe", "data", "seed", "steps", "batch_size", "lr_g", "lr_d", "networks")
+
+
+def check_done(folder: Path, plan: Plan) -> None:
+    """Raise InputError unless the finished run in a folder did what this plan, filled, asks for."""
+    card = read_card(folder)
+    per_epoch = -(-card["pictures"] // plan.batch_size) if isinstance(card.get("pictures"), int) else 0
+    asked = asdict(plan) | {"steps": plan.steps or plan.epochs * per_epoch}
+    asked["networks"] = known_labels(card) | plan.networks  # what the data decide, a plan leaves open
+    for key in DECISIVE:
+        if asked[key] is not None and card.get(key) != asked[key]:
+            raise InputError(
+                f"the run in {folder} has {key} {card.get(key)!r}, not {asked[key]!r}: delete it, or name another "
+                "folder of runs"
+            )
+
+
+def known_labels(card: dict) -> dict:
+    networks = card.get("networks")
+    return {key: networks[key] for key in ("num_classes",) if isinstance(networks, dict) and key in networks}
+
+
 def check_last_batch(G: nn.Module, pictures: int, batch_size: int, processes: int = 1) -> None:
     """Batch norm over single numbers cannot take a batch of one."""
     over_numbers = any(isinstance(layer, nn.BatchNorm1d) for layer in G.modules())

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganbook.checkpoints import CARD, read_card, write
+from ganbook.checkpoints import CARD, has_state, locked, read_card, write
 from ganbook.data import to_float
 from ganbook.errors import InputError
 from ganbook.evaluation import evaluate
@@ -18,7 +18,7 @@ from ganbook.machine import pick_device
 from ganbook.plots import save_images, save_rows
 from ganbook.recipes import RECIPES, load_networks, recipe
 from ganbook.records import RECORDS, mean_and_spread, minutes_on
-from ganbook.runs import Plan, train
+from ganbook.runs import Plan, check_done, fill, train
 from ganbook.sampling import cycle_labels, sample
 
 SEEDS = 3  # that a row wants
@@ -52,17 +52,24 @@ def fill_table(names: list[str], seeds: int, out: Path, runs: Path, device: str 
     """Train and measure what out/card.json lacks of these recipes, seeds 0, 1, …; each run is kept there at once.
 
     Cut at any place, it goes on there. Several such commands may fill one table side by side, each with recipes of
-    its own. Raises InputError for a recipe that there is not.
+    its own. Raises InputError for a recipe that there is not, or where out holds a run.
     """
     for name in names or RECIPES:
         recipe(name)
+    if has_state(out):
+        raise InputError(f"{out} holds a run, and no table: choose another folder")
     out.mkdir(parents=True, exist_ok=True)
     for seed in range(seeds):
         for name in names or RECIPES:
             if str(seed) not in read_table(out)["rows"].get(name, {}):
-                found = train_and_measure(name, seed, runs / f"{name}-seed{seed}", device, precision)
+                found = train_and_measure(name, seed, folder_of(runs, name, seed), device, precision)
                 keep_run(out, name, seed, found)
-            draw_strip(out, name, runs / f"{name}-seed{seed}")
+            draw_strip(out, name, folder_of(runs, name, seed))
+
+
+def folder_of(runs: Path, name: str, seed: int) -> Path:
+    """A run of the table's budget; that of a recipe's own, for `ganbook record`, is called otherwise."""
+    return runs / f"table-{name}-seed{seed}"
 
 
 def read_table(out: Path) -> dict:
@@ -76,10 +83,11 @@ def read_table(out: Path) -> dict:
 
 def keep_run(out: Path, name: str, seed: int, found: dict) -> None:
     """Add a run to the table as it stands now: another command may have added to it since this one looked."""
-    card = read_table(out)
-    card["rows"].setdefault(name, {})[str(seed)] = found
-    write(out / CARD, json.dumps(card, indent=1).encode())
-    write(out / f"{found['data']}.md", as_markdown(card, found["data"]).encode())
+    with locked(out, wait=True):
+        card = read_table(out)
+        card["rows"].setdefault(name, {})[str(seed)] = found
+        write(out / CARD, json.dumps(card, indent=1).encode())
+        write(out / f"{found['data']}.md", as_markdown(card, found["data"]).encode())
 
 
 def draw_strip(out: Path, name: str, run: Path) -> None:
@@ -91,10 +99,11 @@ def draw_strip(out: Path, name: str, run: Path) -> None:
     if strip.exists() or not (run / CARD).exists():
         return
     G, _ = load_networks(run)
-    save_images(strip, sample(G, SHOWN, cycle_labels(G, SHOWN), seed=0), columns=SHOWN, gap=0)
-    data = read_card(run)["data"]
-    rows = {row: strip_of(row, out) for row in RECIPES if (out / f"{row}.png").exists()}
-    save_rows(out / f"{data}.png", {row: rows[row] for row in rows if RECIPES[row].data == data}, SHOWN)
+    fakes, data = sample(G, SHOWN, cycle_labels(G, SHOWN), seed=0), read_card(run)["data"]
+    with locked(out, wait=True):
+        save_images(strip, fakes, columns=SHOWN, gap=0)
+        rows = {row: strip_of(row, out) for row in RECIPES if (out / f"{row}.png").exists()}
+        save_rows(out / f"{data}.png", {row: rows[row] for row in rows if RECIPES[row].data == data}, SHOWN)
 
 
 def strip_of(name: str, out: Path = RECORDS / "table") -> Tensor:
@@ -105,9 +114,14 @@ def strip_of(name: str, out: Path = RECORDS / "table") -> Tensor:
 
 
 def train_and_measure(name: str, seed: int, folder: Path, device: str, precision: str) -> dict:
-    """One seed of one recipe, trained in a folder, or found there, and measured: what the table keeps of it."""
-    if not (folder / CARD).exists():
-        plan = Plan(name, epochs=EPOCHS[recipe(name).data], seed=seed, precision=precision)
+    """One seed of one recipe, trained in a folder, or found there, and measured: what the table keeps of it.
+
+    Raises InputError where the run that is found is another.
+    """
+    plan = fill(Plan(name, epochs=EPOCHS[recipe(name).data], seed=seed, precision=precision))
+    if (folder / CARD).exists():
+        check_done(folder, plan)
+    else:
         train(folder, plan, resume=folder, device=device)
     card, (G, D) = read_card(folder), load_networks(folder)
     sizes = {f"parameters_{key}": sum(p.numel() for p in net.parameters()) for key, net in (("G", G), ("D", D))}

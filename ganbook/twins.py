@@ -18,7 +18,7 @@ from ganbook.cyclegan import translate
 from ganbook.data import to_float
 from ganbook.recording import train_seeds, write_record
 from ganbook.records import over_seeds, with_spread
-from ganbook.translation import HAIR_A, HAIR_B, NAME, CyclePlan, build, faces, load_translator, train
+from ganbook.translation import HAIR_A, HAIR_B, NAME, CyclePlan, build, faces, fill, load_translator, train
 
 
 class Twins(NamedTuple):
@@ -101,8 +101,8 @@ HELD_OUT, HELD_OUT_SEED = 1_000, 2  # faces; those of seeds 0 and 1 are trained 
 def record_cyclegan(out: Path, seeds: int, runs: Path, device: str = "auto", precision: str = "fp32") -> dict:
     """Train the command's own run for each seed (those in `runs` are kept), judge it, and write the record."""
 
-    def train_one(folder: Path, seed: int) -> None:
-        train(folder, CyclePlan(NAME, seed=seed, precision=precision), resume=folder, device=device)
+    def train_one(folder: Path, plan: CyclePlan) -> None:
+        train(folder, plan, resume=folder, device=device)
 
     twins = draw_twins(HELD_OUT, HELD_OUT_SEED)
     a, b, _, as_B = twins
@@ -110,7 +110,7 @@ def record_cyclegan(out: Path, seeds: int, runs: Path, device: str = "auto", pre
     def numbers(folder: Path, card: dict) -> dict[str, float]:
         return {**card["last_steps"], **flat(judge_both(*both_of(folder), twins))}
 
-    folders = train_seeds(NAME, seeds, runs, train_one)
+    folders = train_seeds(fill(CyclePlan(NAME, precision=precision)), seeds, runs, train_one)
     G, F = both_of(folders[0])
     card = write_record(
         out,

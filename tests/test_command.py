@@ -10,7 +10,11 @@ import pytest
 from PIL import Image
 
 from ganbook.__main__ import main
+from ganbook.checkpoints import locked
+from ganbook.errors import InputError
 from ganbook.recipes import load_networks
+from ganbook.recording import recorded
+from ganbook.records import RECORDS
 
 
 def ganbook(*args, cwd=None, **env):
@@ -254,6 +258,16 @@ MISTAKES = {
     "an empty folder": (["train", "dcgan64", "--data", "empty", "--out", "x"], "holds no usable picture"),
     "best of too few": (["sample", ".", "--n", "9", "--best-of", "3", "--out", "x.png"], "fewer than --n 9"),
     "nothing to split": (["split", "empty", "x"], "holds no usable picture"),
+    "a device without numbers": (["train", "mlp", "--device", "meta", "--data", "digits", "--out", "x"], "'meta'"),
+    "seeds without end": (["study", "ring", "--seeds", "1099511627775", "--out", "x"], "not in the range"),
+    "a record without end": (["record", "mlp", "--seeds", "1099511627775", "--out", "x"], "not in the range"),
+    "a table without end": (["table", "mlp", "--seeds", "1099511627775", "--out", "x"], "not in the range"),
+    "a record of nothing": (["record", "nosuch", "--out", "x"], "no recipe is called 'nosuch'"),
+    "data of nobody": (["train", "mlp", "--data", "~nosuchuser/x", "--out", "x"], "the name of no user"),
+    "a folder of nobody": (["split", "empty", "~nosuchuser/x"], "the name of no user"),
+    "an empty out": (["train", "mlp", "--data", "digits", "--out", ""], "An empty path names nothing"),
+    "empty data": (["train", "mlp", "--data", "", "--out", "x"], "An empty path names nothing"),
+    "no weights to begin with": (["train", "mlp", "--init-g", "no/G.safetensors", "--out", "x"], "is missing"),
     "no mnist": (["train", "mlp", "--data", "mnist", "--out", "x"], "'digits' needs nothing"),
 }
 
@@ -265,6 +279,44 @@ def test_mistakes_are_one_line_and_exit_code_2(args, message, here):
     assert code == 2
     assert err.startswith("ganbook: ") and err.count("\n") == 1 and message in err
     assert not Path("x").exists() and not Path("x.png").exists()
+
+
+def test_a_record_or_a_study_never_replaces_a_run(here, trained, tmp_path):
+    out, _ = trained
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    for name in ("record mlp", "study ring"):
+        code, _, err = here(*name.split(), "--out", str(out))
+        assert code == 2 and err.count("\n") == 1, err
+        assert f"{out} holds something else than a record of `ganbook {name}`: choose another folder" in err
+    code, _, err = here("table", "mlp", "--out", str(out))
+    assert code == 2 and "holds a run, and no table" in err
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    Path("cut").mkdir()
+    (Path("cut") / "state.safetensors").touch()
+    assert here("record", "mlp", "--out", "cut")[0] == 2
+    with locked(Path("busy")):
+        assert "busy is being written by another process" in here("record", "mlp", "--out", "busy")[2]
+    Path("old").mkdir()
+    (Path("old") / "card.json").write_text((RECORDS / "cgan" / "card.json").read_text())
+    with recorded(Path("old"), "ganbook record cgan"):
+        pass
+    for other in ("ganbook record cg", "ganbook study ring"):
+        with pytest.raises(InputError, match="old holds something else"), recorded(Path("old"), other):
+            pass
+
+
+def test_a_name_that_is_no_text_is_printed(tmp_path):
+    """On a stdout that takes UTF-8 alone."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.new("RGB", (9, 9)).save(pictures / "a.png")
+    try:
+        (Path(os.fsdecode(os.fsencode(pictures) + b"/b\xff.png"))).touch()
+    except OSError:
+        pytest.skip("this disk takes no such name")
+    env = {"PYTHONIOENCODING": "utf-8:strict", "GANBOOK_DATA": str(tmp_path / "cache")}
+    done = ganbook("split", pictures, tmp_path / "dealt", **env)
+    assert done.returncode == 0 and "b\\udcff.png" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(

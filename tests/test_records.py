@@ -148,6 +148,44 @@ def test_a_record_is_made_from_runs_and_keeps_those_that_are_done(tmp_path, monk
     assert (tmp_path / "runs" / "mlp-seed0" / "card.json").stat().st_mtime_ns == before
 
 
+def test_a_run_of_another_plan_is_not_taken_for_a_records(tmp_path, monkeypatch):
+    """Nor for the table's, which calls its runs by another name; and before anything is trained."""
+    from dataclasses import replace
+
+    from ganbook import recording, runs
+
+    tiny = {"image_size": 32, "width_g": 4, "width_d": 4}
+    plan = runs.fill(runs.Plan("acgan", networks=tiny, epochs=2, batch_size=20))
+    card = {"recipe": "acgan", "data": "avatars", "seed": 1, "steps": 4, "pictures": 40, "batch_size": 20}
+    card |= {"lr_g": 5e-4, "lr_d": 5e-4, "networks": {**tiny, "num_classes": [12, 10]}}
+    folder = tmp_path / "acgan-seed1"
+    folder.mkdir()
+
+    def make(**changes):
+        (folder / "card.json").write_text(json.dumps(card | changes))
+        return recording.train_seeds(plan, 2, tmp_path, lambda folder, plan: done.append(plan.seed))
+
+    done = []
+    assert make() == [tmp_path / "acgan-seed0", folder] and done == [0]
+    wrong = {
+        "recipe": "cgan",
+        "data": "digits",
+        "seed": 0,
+        "steps": 3,
+        "batch_size": 10,
+        "lr_g": 1.0,
+        "lr_d": None,
+    }
+    wrong |= {"networks": {**tiny, "width_d": 8, "num_classes": [12, 10]}, "pictures": "many"}
+    for key, value in wrong.items():
+        named = "steps" if key == "pictures" else key
+        with pytest.raises(InputError, match=f"the run in {folder} has {named} .*, not .*: delete it"):
+            make(**{key: value})
+    assert done == [0]
+    make()
+    runs.check_done(folder, replace(plan, seed=1, epochs=None, steps=4))
+
+
 def test_a_generator_is_asked_for_every_combination_alike(tmp_path, monkeypatch):
     """A G that has learned the rare ones badly must not hide behind the frequent ones."""
     from ganbook import datasets, recording

@@ -1,6 +1,7 @@
 """The table of all models: filled row by row, never twice, and shown as it is stored."""
 
 import json
+import multiprocessing
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -13,6 +14,7 @@ from ganbook import datasets, evaluation, recipes, table
 from ganbook.__main__ import cli
 from ganbook.errors import InputError
 from ganbook.records import RECORDS
+from ganbook.runs import Plan, train
 from ganbook.sampling import cycle_labels, sample
 from ganbook.table import as_markdown, fill_table, who_is_nearer
 
@@ -76,6 +78,39 @@ def test_two_commands_fill_one_table(small, tmp_path, monkeypatch):
     assert set(json.loads((out / "card.json").read_text())["rows"]) == {"dcgan64", "acgan"}
 
 
+def test_many_commands_write_one_table_and_lose_nothing(small, tmp_path):
+    """Processes of their own, all at once: each reads, adds and writes before the next one reads."""
+    fill_table(["dcgan64"], 1, tmp_path / "one", tmp_path / "runs", "cpu")
+    found = json.loads((tmp_path / "one" / "card.json").read_text())["rows"]["dcgan64"]["0"]
+    context = multiprocessing.get_context("fork")
+    processes = [
+        context.Process(target=keep_many, args=(tmp_path / "out", name, found)) for name in ("dcgan64", "acgan")
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    rows = json.loads((tmp_path / "out" / "card.json").read_text())["rows"]
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert {name: len(seeds) for name, seeds in rows.items()} == {"dcgan64": 20, "acgan": 20}
+
+
+def keep_many(out, name, found):
+    for seed in range(20):
+        table.keep_run(out, name, seed, found)
+
+
+def test_a_run_of_another_budget_is_not_measured(small, tmp_path, measured):
+    plan = Plan("dcgan64", steps=2, batch_size=8, seed=9)
+    train(tmp_path / "runs" / "dcgan64-seed0", plan, progress=False)
+    shutil.copytree(tmp_path / "runs" / "dcgan64-seed0", tmp_path / "runs" / "table-dcgan64-seed0")
+    with pytest.raises(InputError, match="table-dcgan64-seed0 has seed 9, not 0: delete it"):
+        fill_table(["dcgan64"], 1, tmp_path / "out", tmp_path / "runs", "cpu")
+    shutil.rmtree(tmp_path / "runs" / "table-dcgan64-seed0")
+    fill_table(["dcgan64"], 1, tmp_path / "out", tmp_path / "runs", "cpu")  # a record's run is none of its own
+    assert measured == [("dcgan64", 0)]
+
+
 def test_it_is_shown_as_it_is_stored(small, tmp_path):
     fill_table(["dcgan64", "acgan"], 2, tmp_path / "out", tmp_path / "runs", "cpu")
     card = json.loads((tmp_path / "out" / "card.json").read_text())
@@ -102,7 +137,7 @@ def test_each_row_has_a_strip_of_fakes_and_all_of_them_a_sheet(small, tmp_path):
     out, runs = tmp_path / "out", tmp_path / "runs"
     fill_table(["acgan"], 1, out, runs, "cpu")
     strip = table.strip_of("acgan", out)
-    G, _ = recipes.load_networks(runs / "acgan-seed0")
+    G, _ = recipes.load_networks(runs / "table-acgan-seed0")
     shown = sample(G, 10, cycle_labels(G, 10), seed=0)
     assert strip.shape == (10, 3, 32, 32) and (strip - shown).abs().max() < 0.01
     alone = (out / "avatars.png").read_bytes()
