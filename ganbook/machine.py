@@ -14,6 +14,7 @@ import ganbook
 from ganbook.errors import InputError
 
 PRECISIONS = ("auto", "fp32", "bf16")
+KINDS = ("cpu", "cuda", "mps")  # of devices; torch has others, such as meta, which holds no numbers
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -22,7 +23,7 @@ def pick_device(name: str = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.empty(1, device=device if device.type in KINDS else "no such kind")
         if device.index is not None and device.type == "cuda":
             torch.cuda.set_device(device)  # so that its random state is the one that is saved
     except (RuntimeError, AssertionError):  # torch says AssertionError where it was built without CUDA

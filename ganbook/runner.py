@@ -21,7 +21,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from papermill.exceptions import PapermillExecutionError
 from tqdm.auto import tqdm
 
-from ganbook.checkpoints import locked, write
+from ganbook.checkpoints import locked, one_line, write
 from ganbook.errors import InputError
 from ganbook.machine import processor
 
@@ -35,10 +35,17 @@ def chapters() -> dict[str, Path]:
     """The notebooks of _toc.yml in reading order, by name. The working folder must be a checkout."""
     if not Path("_toc.yml").is_file():
         raise InputError(f"{Path.cwd()} has no _toc.yml: run this in a checkout of the book")
-    toc = yaml.safe_load(Path("_toc.yml").read_text())
-    entries = [toc["root"], *find_files(toc)]
+    try:
+        toc = yaml.safe_load(Path("_toc.yml").read_text())
+        entries = [toc["root"], *find_files(toc)]
+    except (yaml.YAMLError, LookupError, TypeError, ValueError, RecursionError) as error:
+        why = one_line(error)[:200]
+        raise InputError(f"{Path('_toc.yml').resolve()} is no table of contents ({why}): restore it") from None
     paths = [Path(f"{entry}.ipynb") for entry in entries]
-    return {path.stem: path for path in paths if path.is_file()}
+    found = {path.stem: path for path in paths if path.is_file()}
+    if not found:
+        raise InputError(f"{Path('_toc.yml').resolve()} names no notebook that is there: restore it")
+    return found
 
 
 def find_files(node) -> list[str]:

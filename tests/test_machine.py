@@ -49,3 +49,9 @@ def test_the_trial_leaves_the_random_numbers_alone():
     machine.time_convolution.cache_clear()
     pick_precision("auto", CPU)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_device_that_holds_no_numbers_is_none():
+    for name in ("meta", "xla:0", "abacus"):
+        with pytest.raises(InputError, match=f"device '{name}' is not to be had here"):
+            pick_device(name)

@@ -217,3 +217,16 @@ def test_what_an_earlier_run_left_is_not_taken_for_this_ones(write_book, monkeyp
     monkeypatch.setattr("papermill.execute_notebook", lambda *args, **how: 1 / 0)
     row = run_chapter(Path("book/01-good.ipynb"), target, True, 0)
     assert "ZeroDivisionError" in row["error"] and not target.exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"[]", b"", b"a: [", b"root: 3", b"\xff\xfe\xff", b"root: book/index\nparts: 7"]
+)
+def test_a_broken_table_of_contents_is_one_line(content, write_book):
+    write_book({"01-good": ["print(1)"]})
+    Path("_toc.yml").write_bytes(content)
+    with pytest.raises(
+        InputError, match="_toc.yml (is no table of contents|names no notebook that is there)"
+    ) as caught:
+        run_chapters()
+    assert "\n" not in str(caught.value)
