@@ -162,7 +162,7 @@ def test_the_command_makes_a_record_and_keeps_runs_that_are_done(small, tmp_path
     assert card["command"] == "ganbook record cyclegan --seeds 2 --precision fp32"
     assert not {"seed", "last_steps", "minutes", "cpu_minutes"} & set(card)
     assert {path.name for path in out.iterdir()} == {
-        *("card.json", "cyclegan.md", "samples.png", "progress.png", "G.safetensors", "F.safetensors"),
+        *(".lock", "card.json", "cyclegan.md", "samples.png", "progress.png", "G.safetensors", "F.safetensors"),
     }
     assert (out / "progress.png").read_bytes() == (runs / "cyclegan-seed0" / "progress.png").read_bytes()
     for seed, numbers in card["seeds"].items():
