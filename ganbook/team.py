@@ -6,10 +6,12 @@ process that is alone.
 
 import hashlib
 import io
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from inspect import signature
+from multiprocessing import active_children, parent_process
 
 import torch
 from torch import Tensor, nn
@@ -88,9 +90,24 @@ def launch(train: Callable, processes: int, nodes: int, kind: str):
     ddp = DDPStrategy(start_method="popen" if is_torchelastic_launched() else "spawn", **KEEP_BUFFERS)
     fabric = Fabric(accelerator=kind, devices=processes, num_nodes=nodes, strategy=ddp)
     try:
-        return fabric.launch(take_part, train)
+        with ending_children():
+            return fabric.launch(take_part, train)
     except ProcessRaisedException as ended:
         raise InputError(last_words(ended)) from ended
+
+
+@contextmanager
+def ending_children() -> Iterator[None]:
+    """However this ends, by Ctrl-C or a request to end too, the processes started inside end with it."""
+    before = active_children()
+    try:
+        yield
+    finally:
+        started = [process for process in active_children() if process not in before]
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.join()
 
 
 def last_words(ended: ProcessRaisedException) -> str:
@@ -111,6 +128,8 @@ def check_machine(processes: int, nodes: int, kind: str) -> None:
 
 def take_part(fabric, train: Callable):
     """What each process does; the first of them speaks, and has something to return."""
+    if parent_process():  # torch sends SIGINT when the parent is killed; one in the background may ignore that
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     team = Team(fabric)
     if team.rank == 0:
         return train(team=team, progress=True)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -178,13 +179,22 @@ def order(out: Path) -> list[str]:
     return [sys.executable, "-m", "ganbook", "train", *what, *how]
 
 
-def second_process(pid: int) -> int:
-    """The process of rank 1 among those that this one has started."""
+def processes(pid: int) -> list[int]:
+    """Those of rank 0, 1, … among the processes that this one has started."""
     started = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [one for one in started if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()][-1]
+    return [one for one in started if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find a process")
+needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find a process")
+
+
+def wait_for_state(process: subprocess.Popen, out: Path) -> None:
+    while not (out / "state.safetensors").exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+
+
+@needs_proc
 def test_one_dies_the_other_ends_and_the_run_goes_on_bit_for_bit(tmp_path, one_thread):
     pytest.importorskip("lightning")
     whole, cut, alone = (tmp_path / name for name in ("whole", "cut", "alone"))
@@ -192,10 +202,8 @@ def test_one_dies_the_other_ends_and_the_run_goes_on_bit_for_bit(tmp_path, one_t
     told = subprocess.run([*torchrun, *order(whole)[1:]], capture_output=True, text=True)
     assert told.returncode == 0 and told.stdout.count("60 steps in") == 1, told.stderr
     process = subprocess.Popen(order(cut), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    while not (cut / "state.safetensors").exists():
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.02)
-    os.kill(second_process(process.pid), signal.SIGKILL)
+    wait_for_state(process, cut)
+    os.kill(processes(process.pid)[-1], signal.SIGKILL)
     killed = time.monotonic()
     _, err = process.communicate(timeout=60)
     assert time.monotonic() - killed < 60 and process.returncode == 2
@@ -210,3 +218,29 @@ def test_one_dies_the_other_ends_and_the_run_goes_on_bit_for_bit(tmp_path, one_t
     for name in ("G", "D"):
         weights, again = (load_file(folder / f"{name}.safetensors") for folder in (whole, cut))
         assert all(weights[key].equal(again[key]) for key in weights)
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    "number, said", [(signal.SIGTERM, "interrupted: the state of step "), (signal.SIGKILL, "")]
+)
+def test_no_process_outlives_the_one_that_started_it(number, said, tmp_path):
+    """Nor where SIGINT, by which torch tells of a parent's end, is ignored, as by a shell's background jobs."""
+    pytest.importorskip("lightning")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        line = [*order(tmp_path / "run"), "--steps", "1000000"]
+        process = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    wait_for_state(process, tmp_path / "run")
+    started = processes(process.pid)
+    try:
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)  # until none of them holds stderr any more
+    finally:
+        for one in (process.pid, *started):
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+    assert len(started) == 2 and said in err and "Traceback" not in err
+    assert process.returncode == (130 if said else -number)
