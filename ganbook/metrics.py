@@ -176,8 +176,9 @@ def copying(fake: Tensor, train: Tensor, held_out: Tensor) -> float:
     training picture, divided by that of a held-out picture: 0 if most fakes are copies,
     1 if they are as new as real ones are. Below 1 some are copies, or all of them more
     typical than real ones: look at the nearest pairs. Above 1 they are off the data,
-    and the median passes over copies of a few: read it beside `precision_recall`. Meehan et al. (2020)
-    compare the same distances by a rank test in each region; this is simpler.
+    and the median passes over copies of a few: read it beside `precision_recall`.
+    Meehan et al. (2020) compare the same distances by a rank test in each region; this
+    is simpler.
     """
     check_features(fake, train, held_out)
     usual = kth_distance(held_out, train, 1).median()

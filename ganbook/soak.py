@@ -99,10 +99,13 @@ def fresh(noted: dict, name: str, code: str, arithmetic: str) -> dict[str, dict]
 
 
 def digest(chapter: Path) -> str:
-    """Tells whether a chapter's code has changed; text, outputs and papermill's parameters do not count."""
+    """Tells whether a chapter's code has changed; text, outputs, papermill's parameters, blank lines and the places
+    where cells end do not count.
+    """
     cells = code_of(nbformat.read(chapter, as_version=4))
     own = [cell.source for cell in cells if "injected-parameters" not in cell.metadata.get("tags", [])]
-    return hashlib.sha256("\n\n".join(own).encode()).hexdigest()[:16]
+    lines = [line for source in own for line in source.splitlines() if line.strip()]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def as_lines(noted: dict) -> str:

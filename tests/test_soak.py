@@ -75,6 +75,9 @@ def test_another_code_is_run_anew_and_another_text_is_not(write_chapter, capsys)
     injected = {"cell_type": "code", "source": "seed = 7", "outputs": [], "execution_count": 1, "id": "x"}
     text = {"cell_type": "markdown", "source": "words", "metadata": {}, "id": "y"}
     notebook["cells"] += [injected | {"metadata": {"tags": ["injected-parameters"]}}, text]
+    lines = "".join(notebook["cells"][-3]["source"]).splitlines()
+    cut = [injected | {"source": line + "\n\n", "id": f"cut{n}", "metadata": {}} for n, line in enumerate(lines)]
+    notebook["cells"][-3:-2] = cut  # the same code in shorter cells
     Path("book/01-one.ipynb").write_text(json.dumps(notebook))
     assert digest(Path("book/01-one.ipynb")) == read_soak()["01-one"]["code"]
 
