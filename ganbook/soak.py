@@ -99,8 +99,8 @@ def fresh(noted: dict, name: str, code: str, arithmetic: str) -> dict[str, dict]
 
 
 def digest(chapter: Path) -> str:
-    """Tells whether a chapter's code has changed; text, outputs, papermill's parameters, blank lines and the places
-    where cells end do not count.
+    """Tells whether a chapter's code has changed; text, outputs, papermill's parameters, blank lines and where
+    cells end do not count.
     """
     cells = code_of(nbformat.read(chapter, as_version=4))
     own = [cell.source for cell in cells if "injected-parameters" not in cell.metadata.get("tags", [])]
