@@ -159,7 +159,7 @@ def sample_best(
         raise InputError(f"the best {n} of {of} cannot be chosen: draw at least as many as are kept")
     z = mean + std * draw_latents(G, of, seed)
     if n == of:
-        return generate(G, z, y)
+        return finite(generate(G, z, y))
     kept, scores = torch.empty(0, device=z.device), torch.empty(0, device=z.device)
     for i in range(0, of, AT_ONCE):
         asked = None if y is None else y[i : i + AT_ONCE]
@@ -168,4 +168,11 @@ def sample_best(
             scores = torch.cat([scores, logits_of(D(x, asked))])
         scores, best = scores.topk(min(n, len(scores)))
         kept = torch.cat([kept, x])[best]
-    return kept
+    return finite(kept)
+
+
+def finite(images: Tensor) -> Tensor:
+    """These pictures: as bytes, a NaN would be black without a word. Raises InputError."""
+    if not images.isfinite().all():
+        raise InputError("G's pictures of these z hold a NaN or an infinity: take a smaller --mean and --std")
+    return images

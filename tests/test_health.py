@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from ganbook import datasets, runs
 from ganbook.checkpoints import load_state, not_finite, read_note
 from ganbook.errors import InputError
-from ganbook.health import READ_EVERY, SAME
+from ganbook.health import READ_EVERY, SAME, stuck
 from ganbook.runs import Plan, begin, fill, open_data, train
 
 SMALL = Plan(
@@ -106,6 +107,27 @@ def test_what_goes_wrong_is_named_and_the_last_good_state_kept(at, spoil, lr, sa
     run = begin(plan, torch.device("cpu"))
     kept, _ = load_state(tmp_path, *run.parts())
     assert not not_finite(run.G.state_dict() | run.D.state_dict() | kept)
+
+
+class Labelled(nn.Module):
+    """A G whose pictures show their label and, for as many of the ten labels as is said, their z."""
+
+    latent_dim, num_classes = 3, (10,)
+
+    def __init__(self, reading):
+        super().__init__()
+        self.reading = nn.Parameter(torch.tensor(reading))
+
+    def forward(self, z, y):
+        pictures = y / 10 + 0.1 * z[:, :1] * (y < self.reading)
+        return pictures.view(-1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("reading, collapsed", [(0.0, True), (1.0, False), (10.0, False)])
+def test_a_G_that_reads_its_labels_alone_has_collapsed(reading, collapsed):
+    """One that has a single picture of some label to learn has not."""
+    said = stuck(Labelled(reading), torch.rand(READ_EVERY, 4), READ_EVERY)
+    assert ("the same picture of every z" in said) if collapsed else said is None
 
 
 def test_a_run_without_a_state_says_so(tmp_path, monkeypatch):

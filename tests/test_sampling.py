@@ -109,6 +109,12 @@ def test_mean_and_deviation_of_z():
     assert torch.equal(*sample_best(G, D, 2, 2, seed=0, std=0.0))  # all z are the mean
 
 
+@pytest.mark.parametrize("of", [4, 9])
+def test_pictures_that_are_no_numbers_are_refused(of):
+    with pytest.raises(InputError, match="hold a NaN or an infinity: take a smaller --mean and --std"):
+        sample_best(MLPGenerator(latent_dim=2), Brightness(), 4, of, std=1e39, seed=0)
+
+
 def test_more_best_than_drawn():
     with pytest.raises(InputError, match="best 9 of 3"):
         sample_best(NormGenerator(), Brightness(), 9, 3)
