@@ -11,8 +11,8 @@ from ganbook.training import Step
 NUMBERS = Step._fields[:4]  # d_loss, g_loss, d_real, d_fake
 READ_EVERY = 100  # steps: a read of the losses waits for the device
 # What never comes back, noticed at the next read. In the book's runs, 100 steps in a row always had one in which
-# D's means on real and fake pictures were 0.18 or more apart; in the first steps of its recipes, two z of one label
-# made pictures of which some pixel varied by 0.16 or more.
+# D's means on real and fake pictures were 0.18 or more apart; in the first steps of its recipes, two z of one
+# label made pictures of which some pixel varied by 0.16 or more.
 SAME, FLAT = 1e-5, 1e-4
 
 

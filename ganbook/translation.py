@@ -3,12 +3,13 @@
 The runs of one G and one D are in ganbook.runs: what both have in common is taken from there.
 """
 
+import errno
 import io
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ from ganbook.checkpoints import (
     load_state,
     locked,
     read_card,
+    read_note,
     save_networks,
     save_state,
     write,
@@ -46,9 +48,11 @@ from ganbook.cyclegan import (
 from ganbook.data import ImageSet, Ordered, to_float, to_uint8
 from ganbook.errors import InputError
 from ganbook.folders import check_apart, existing, find, open_folder, picture
+from ganbook.health import FLAT, SAME, no_numbers
 from ganbook.machine import pick_device, surroundings
 from ganbook.plots import save_images
 from ganbook.records import RECORDS
+from ganbook.sampling import evaluating
 
 NAME = "cyclegan"
 NUMBERS = CycleStep._fields[:4]
@@ -57,6 +61,7 @@ HAIR_A, HAIR_B, AVATARS = "green", "purple", 2_000  # what is drawn where no fol
 STEPS_DRAWN, STEPS_FOLDERS = 4_000, 20_000  # … how long it trains on that, or on folders, if nobody says
 WIDEST = 1_024  # channels of a network that a card may ask for
 SHOWN = 5  # pictures of A, and as many of B, in each row of progress.png
+ALIKE = 0.1  # where no pixel of these varies by more, G and F may make the same of all of them
 
 
 class Setting(NamedTuple):
@@ -97,10 +102,19 @@ class CyclePlan(runs.Plan):
                 )
         if (self.data is None) != (self.data_b is None):
             raise InputError(f"{NAME} learns from two folders: give both --data and --data-b, or neither")
-        if self.networks.keys() - {"image_size", "width_g", "width_d"}:
-            raise InputError(f"{NAME} draws no z: leave out --latent-dim")
-        if self.networks.get("image_size", 32) not in SETTINGS:
-            raise InputError(f"{NAME} is not for this size: take --size {', '.join(map(str, SETTINGS))}")
+        check_networks(self.networks)
+
+
+def check_networks(networks: dict) -> None:
+    """Raise InputError for what cannot be built, or not be loaded again."""
+    if networks.keys() - {"image_size", "width_g", "width_d"}:
+        raise InputError(f"{NAME} draws no z: leave out --latent-dim")
+    if networks.get("image_size", 32) not in SETTINGS:
+        raise InputError(f"{NAME} is not for this size: take --size {', '.join(map(str, SETTINGS))}")
+    for key in ("width_g", "width_d"):
+        width = networks.get(key, 1)
+        if type(width) is not int or not 0 < width <= WIDEST:
+            raise InputError(f"{NAME} is not built with {key} {width!r}: take a whole number from 1 to {WIDEST:,}")
 
 
 @dataclass
@@ -227,15 +241,21 @@ def new_four(size: int, width_g: int | None = None, width_d: int | None = None) 
 
 
 def build(networks: dict) -> Four:
-    """`new_four` from what a plan or a card says of the networks."""
-    return new_four(networks["image_size"], networks["width_g"], networks["width_d"])
+    """`new_four` from what a plan or a card says of the networks. Raises InputError if they are too large."""
+    what = networks["image_size"], networks["width_g"], networks["width_d"]
+    with torch.device("meta"):  # shapes alone, no numbers
+        parameters = sum(p.numel() for net in new_four(*what) for p in net.parameters())
+    if parameters > runs.LARGEST:
+        raise InputError(f"these networks would have {parameters:,} parameters: take smaller ones")
+    return new_four(*what)
 
 
 def begin(plan: CyclePlan, where: torch.device) -> CycleRun:
     """A run at step 0."""
     torch.manual_seed(plan.seed)
     four = Four(*(net.to(where, memory_format=torch.channels_last) for net in build(plan.networks)))
-    opt_G, opt_D = optimizers(four, plan.lr_g, plan.beta1)  # each step sets its own size
+    opt_G, opt_D = optimizers(four, plan.lr_g, plan.beta1)
+    set_step_size(opt_D, plan.lr_d, 1, plan.steps)  # each step sets its own; a saved one must not be larger
     return CycleRun(four, opt_G, opt_D, (Pool(), Pool()))
 
 
@@ -260,23 +280,40 @@ def follow(run: CycleRun, plan: CyclePlan, data: tuple[ImageSet, ImageSet], out:
         recent.append(torch.stack(step[:4]))
         saving = runs.is_due(plan.save_every, step.n) or step.n == plan.steps
         if saving or len(recent) == runs.READ_EVERY:
-            recent = read(run, recent)
+            run.numbers.append(torch.stack(recent).cpu())
+            recent = []
+            notice(run, data, out)
         look(run, plan, data, out, shown=step.n in shown)
         if saving:
             run.seconds, run.cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
             run.save(out, plan)
 
 
-def read(run: CycleRun, recent: list[Tensor]) -> list[Tensor]:
-    """Take the numbers of the last steps to the CPU. Returns an empty list for the next ones."""
-    numbers = torch.stack(recent).cpu()
-    for i, column in (~numbers.isfinite()).nonzero().tolist():
-        n = run.n - len(numbers) + 1 + i
-        raise InputError(
-            f"{NUMBERS[column]} is {numbers[i, column]:g} at step {n:,}: take a smaller --lr-g and --lr-d"
-        )
-    run.numbers.append(numbers)
-    return []
+def notice(run: CycleRun, data: tuple[ImageSet, ImageSet], out: Path) -> None:
+    """Raise InputError where the last steps show what training never comes back from."""
+    numbers = torch.cat(run.numbers[-runs.READ_EVERY :])[-runs.READ_EVERY :]  # a read brings one step or more
+    what = no_numbers(run.four._asdict(), numbers, run.n, NUMBERS) or stuck(run, data)
+    if what:
+        note = read_note(out)
+        kept = f"the state of step {note['n']:,} is kept in {out}" if note else "no state was written yet"
+        raise InputError(f"{what}; {kept}; begin a new run with a smaller --lr-g and --lr-d")
+
+
+def stuck(run: CycleRun, data: tuple[ImageSet, ImageSet]) -> str | None:
+    """Which of the four gives the same, whatever it is given. (Of pictures that are alike, G and F may.)"""
+    if run.n < runs.READ_EVERY:
+        return None
+    G, F, D_A, D_B = run.four
+    a, b = (images.take(torch.arange(SHOWN) % len(images))[0] for images in data)
+    for (go, net), (judge, D), x, real in ((("G", G), ("D_B", D_B), a, b), (("F", F), ("D_A", D_A), b, a)):
+        fakes = translate(net, x)
+        with evaluating(D):
+            logits = D(torch.cat([real, fakes]))
+        if logits.max() - logits.min() < SAME:
+            return f"{judge} says the same of every picture at step {run.n:,}: it is dead"
+        if fakes.std(0).max() < FLAT and x.std(0).max() > ALIKE:
+            return f"{go} makes the same of every picture at step {run.n:,}: it has collapsed"
+    return None
 
 
 def look(run: CycleRun, plan: CyclePlan, data: tuple[ImageSet, ImageSet], out: Path, shown: bool) -> None:
@@ -342,19 +379,42 @@ def translate_folder(folder: Path, src: str | Path, dst: Path, back: bool = Fals
     if dst.exists() and any(dst.iterdir()):
         raise InputError(f"{dst} is not empty: choose another folder, or delete it")
     found = find(src)
-    skipped = dict(found.skipped)
-    for name, *_ in found.files:
-        content = picture(name, src, size, 3)
-        if isinstance(content, str):
-            skipped[name] = content
-            continue
-        x = to_float(torch.frombuffer(bytearray(content), dtype=torch.uint8).view(1, 3, size, size))
-        target = dst / (name if name.lower().endswith(".png") else f"{name}.png")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write(target, as_png(translate(G, x)[0]))
+    skipped, targets = dict(found.skipped), targets_of([name for name, *_ in found.files])
+    for name, target in targets.items():
+        why = translate_file(G, size, src, name, dst / target)
+        if why:
+            skipped[name] = why
     if len(skipped) == len(found.skipped) + len(found.files):
         raise InputError(f"{src} holds no picture that can be used: name a folder of pictures")
     return len(found.skipped) + len(found.files) - len(skipped), skipped
+
+
+def targets_of(names: list[str]) -> dict[str, str]:
+    """What the translation of each is called: with .png behind it, and again where that is another's name."""
+    taken = {str(place) for name in names for place in (PurePosixPath(name), *PurePosixPath(name).parents)}
+    targets = {}
+    for name in names:
+        target = name if name.lower().endswith(".png") else f"{name}.png"
+        while target != name and target in taken:
+            target += ".png"
+        targets[name] = target
+    return targets
+
+
+def translate_file(G: nn.Module, size: int, src: Path, name: str, target: Path) -> str | None:
+    """Write the picture of this name, translated. Returns why not, where it cannot be used."""
+    content = picture(name, src, size, 3)
+    if isinstance(content, str):
+        return content
+    x = to_float(torch.frombuffer(bytearray(content), dtype=torch.uint8).view(1, 3, size, size))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write(target, as_png(translate(G, x)[0]))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return "has a name too long for another .png or .part behind it"
+    return None
 
 
 def as_png(x: Tensor) -> bytes:

@@ -16,6 +16,7 @@ from torch.optim import SGD
 from ganbook import cyclegan, training, translation
 from ganbook.__main__ import main
 from ganbook.avatars import EYES, HAIR, draw_avatars
+from ganbook.checkpoints import read_note
 from ganbook.cyclegan import (
     CycleLosses,
     Four,
@@ -344,9 +345,10 @@ def alike(one, other):
     return [name for name in names if (one / name).read_bytes() != (other / name).read_bytes()] == []
 
 
-@pytest.mark.parametrize("cut", [2, 5, 8])
-def test_a_cut_run_ends_with_the_same_files(cut, few, tmp_path, monkeypatch, capsys):
-    plan = replace(SMALL, sample_every=4)
+@pytest.mark.parametrize("cut, lr_d", [(2, None), (5, None), (8, None), (5, 2e-3)])
+def test_a_cut_run_ends_with_the_same_files(cut, lr_d, few, tmp_path, monkeypatch, capsys):
+    """Also where D's steps are larger than G's."""
+    plan = replace(SMALL, sample_every=4, lr_d=lr_d)
     monkeypatch.setattr(translation, "Pool", lambda: Pool(5))  # full after two steps: then it draws
     card = train(tmp_path / "whole", plan, progress=False)
     with monkeypatch.context() as patch, pytest.raises(Cut):
@@ -429,8 +431,54 @@ def test_a_run_without_folders_is_short_and_one_on_folders_long():
 
 
 def test_a_run_that_breaks_down_says_so(few, tmp_path):
-    with pytest.raises(InputError, match="take a smaller --lr-g"):
+    with pytest.raises(InputError, match="is nan at step 2; no state was written yet; .* a smaller --lr-g"):
         train(tmp_path / "run", replace(SMALL, lr_g=1e30), progress=False)
+
+
+def spoil(name, value):
+    """Whatever goes into this network, one and the same comes out; nan: no number."""
+
+    def step(four, *args):
+        with torch.no_grad():
+            layer = getattr(four, name).net[-1]
+            layer.weight.zero_()
+            layer.bias.fill_(value)
+        return cycle_step(four, *args)
+
+    return step
+
+
+@pytest.mark.parametrize(
+    "name, value, said",
+    [
+        ("D_A", 0.3, "D_A says the same of every picture at step 6: it is dead"),
+        ("D_B", -2.0, "D_B says the same of every picture at step 6: it is dead"),
+        ("G", 9.0, "G makes the same of every picture at step 6: it has collapsed"),
+        ("F", 9.0, "F makes the same of every picture at step 6: it has collapsed"),
+        ("F", float("nan"), "d_loss is nan at step 4"),
+    ],
+)
+def test_what_never_comes_back_is_named_and_the_last_good_state_kept(
+    name, value, said, few, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(translation.runs, "READ_EVERY", 6)
+    train(tmp_path / "run", replace(SMALL, lr_g=1e-12, lr_d=1e-12, steps=3), progress=False)
+    (tmp_path / "run" / "card.json").unlink()
+    monkeypatch.setattr(translation, "cycle_step", spoil(name, value))
+    with pytest.raises(InputError) as caught:
+        plan = replace(SMALL, lr_g=1e-12, lr_d=1e-12)
+        train(tmp_path / "run", plan, resume=tmp_path / "run", progress=False)
+    assert str(caught.value).startswith(f"{said}; the state of step 3 is kept in ")
+    assert read_note(tmp_path / "run")["n"] == 3
+
+
+def test_of_pictures_that_are_alike_g_may_make_the_same(few):
+    plan = translation.fill(SMALL)
+    _, data = translation.open_data(plan, 0)
+    run = translation.begin(plan, torch.device("cpu"))
+    run.n = translation.runs.READ_EVERY
+    one = [replace(images, images=images.images[:1], labels=images.labels[:1]) for images in data]
+    assert translation.stuck(run, data) is translation.stuck(run, one) is None
 
 
 @pytest.fixture
@@ -501,6 +549,9 @@ def test_two_folders_are_trained_on_resumed_and_translated(here, folders, monkey
         ("train cyclegan --data A --data-b A/../B --out B", "B lies inside A/../B"),
         ("train cyclegan --size 33 --out x", "take --size 32, 64, 128, 256"),
         ("train cyclegan --latent-dim 3 --out x", "leave out --latent-dim"),
+        ("train cyclegan --width-g 1025 --out x", "width_g 1025: take a whole number from 1 to 1,024"),
+        ("train cyclegan --width-d 100000 --out x", "width_d 100000: take a whole number from 1 to 1,024"),
+        ("train cyclegan --size 256 --width-g 1024 --out x", "parameters: take smaller ones"),
         ("train cyclegan --epochs 3 --out x", "takes no epochs"),
         ("train cyclegan --decay-every 5 --out x", "takes no decay_every"),
         ("train cyclegan --average 0.9 --out x", "takes no average"),
@@ -535,6 +586,23 @@ def test_what_cannot_be_translated_is_refused(here, folders):
     (folders / "run" / "card.json").write_text(json.dumps({**card, "recipe": "mlp"}))
     with pytest.raises(InputError, match="holds no CycleGAN"):
         load_translator(folders / "run")
+
+
+def test_no_translation_takes_the_place_of_another_and_a_name_too_long_ends_nothing(here, folders):
+    assert here(f"{TWO} --steps 1 --out run")[0] == 0
+    (folders / "names" / "d.jpg.png").mkdir(parents=True)
+    names = ["b.jpg", "b.jpg.png", "b.jpg.png.png", "c.PNG", "d.jpg", "d.jpg.png/e.bmp", "z.jpg"]
+    for i, name in enumerate([*names, f"{'x' * 249}.jpg"]):
+        Image.new("RGB", (40, 40), (25 * i, 0, 0)).save(folders / "names" / name)
+    code, out, _ = here("translate run --data names --out there")
+    assert code == 0 and "7 pictures in there" in out and "x.jpg: has a name too long" in out
+    made = {path.relative_to(folders / "there").as_posix() for path in (folders / "there").rglob("*.*")}
+    own = {"b.jpg.png", "b.jpg.png.png", "b.jpg.png.png.png", "c.PNG", "d.jpg.png.png", "z.jpg.png"}
+    assert made == own | {"d.jpg.png", "d.jpg.png/e.bmp.png"}
+    G, _ = load_translator(folders / "run")
+    x = to_float(torch.tensor([25, 0, 0], dtype=torch.uint8)).view(1, 3, 1, 1).expand(1, 3, 32, 32)
+    with Image.open(folders / "there" / "b.jpg.png") as image:  # of the picture of that very name
+        assert image.tobytes() == to_uint8(translate(G, x)[0]).permute(1, 2, 0).numpy().tobytes()
 
 
 def test_the_old_step_knows_nothing_of_this():
