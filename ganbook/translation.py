@@ -175,7 +175,9 @@ def train(
     for folder in (plan.data, plan.data_b) if plan.data else ():
         check_apart(out, folder)
     where, note = pick_device(device), runs.begun(out, resume)
-    plan, data = open_data(fill(plan), workers)
+    plan = fill(plan)
+    check_size(plan.networks)  # before minutes go into data
+    plan, data = open_data(plan, workers)
     run = begin(plan, where)
     if note:
         runs.check_plan(plan, note["plan"], resume)
@@ -242,12 +244,17 @@ def new_four(size: int, width_g: int | None = None, width_d: int | None = None) 
 
 def build(networks: dict) -> Four:
     """`new_four` from what a plan or a card says of the networks. Raises InputError if they are too large."""
-    what = networks["image_size"], networks["width_g"], networks["width_d"]
+    check_size(networks)
+    return new_four(networks["image_size"], networks["width_g"], networks["width_d"])
+
+
+def check_size(networks: dict) -> None:
+    """Raise InputError for networks that would fill the memory."""
     with torch.device("meta"):  # shapes alone, no numbers
-        parameters = sum(p.numel() for net in new_four(*what) for p in net.parameters())
+        four = new_four(networks["image_size"], networks["width_g"], networks["width_d"])
+    parameters = sum(p.numel() for net in four for p in net.parameters())
     if parameters > runs.LARGEST:
         raise InputError(f"these networks would have {parameters:,} parameters: take smaller ones")
-    return new_four(*what)
 
 
 def begin(plan: CyclePlan, where: torch.device) -> CycleRun:
