@@ -23,7 +23,9 @@ def pick_device(name: str = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device if device.type in KINDS else "no such kind")
+        if device.type not in KINDS:
+            raise RuntimeError("it computes nothing")
+        torch.empty(1, device=device)
         if device.index is not None and device.type == "cuda":
             torch.cuda.set_device(device)  # so that its random state is the one that is saved
     except (RuntimeError, AssertionError):  # torch says AssertionError where it was built without CUDA

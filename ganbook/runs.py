@@ -301,18 +301,15 @@ def check_done(folder: Path, plan: Plan) -> None:
     card = read_card(folder)
     per_epoch = -(-card["pictures"] // plan.batch_size) if isinstance(card.get("pictures"), int) else 0
     asked = asdict(plan) | {"steps": plan.steps or plan.epochs * per_epoch}
-    asked["networks"] = known_labels(card) | plan.networks  # what the data decide, a plan leaves open
+    done = card.get("networks")
+    if isinstance(done, dict) and "num_classes" in done:  # what the data decide, a plan leaves open
+        asked["networks"] = {"num_classes": done["num_classes"]} | plan.networks
     for key in DECISIVE:
         if asked[key] is not None and card.get(key) != asked[key]:
             raise InputError(
                 f"the run in {folder} has {key} {card.get(key)!r}, not {asked[key]!r}: delete it, or name another "
                 "folder of runs"
             )
-
-
-def known_labels(card: dict) -> dict:
-    networks = card.get("networks")
-    return {key: networks[key] for key in ("num_classes",) if isinstance(networks, dict) and key in networks}
 
 
 def check_last_batch(G: nn.Module, pictures: int, batch_size: int, processes: int = 1) -> None:
@@ -493,9 +490,13 @@ def notice(run: Run, out: Path) -> None:
     numbers = torch.cat(run.numbers[-READ_EVERY:])[-READ_EVERY:]  # a read brings one step or more
     what = trouble(run.parts()[0], numbers, run.n)
     if what:
-        note = read_note(out)
-        kept = f"the state of step {note['n']:,} is kept in {out}" if note else "no state was written yet"
-        raise InputError(f"{what}; {kept}; begin a new run with a smaller --lr-g and --lr-d, or --precision fp32")
+        mend = "begin a new run with a smaller --lr-g and --lr-d, or --precision fp32"
+        raise InputError(f"{what}; {what_is_kept(out)}; {mend}")
+
+
+def what_is_kept(out: Path) -> str:
+    note = read_note(out)
+    return f"the state of step {note['n']:,} is kept in {out}" if note else "no state was written yet"
 
 
 def look(run: Run, plan: Plan, images: ImageSet, out: Path, log) -> None:

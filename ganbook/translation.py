@@ -27,7 +27,6 @@ from ganbook.checkpoints import (
     load_state,
     locked,
     read_card,
-    read_note,
     save_networks,
     save_state,
     write,
@@ -301,9 +300,7 @@ def notice(run: CycleRun, data: tuple[ImageSet, ImageSet], out: Path) -> None:
     numbers = torch.cat(run.numbers[-runs.READ_EVERY :])[-runs.READ_EVERY :]  # a read brings one step or more
     what = no_numbers(run.four._asdict(), numbers, run.n, NUMBERS) or stuck(run, data)
     if what:
-        note = read_note(out)
-        kept = f"the state of step {note['n']:,} is kept in {out}" if note else "no state was written yet"
-        raise InputError(f"{what}; {kept}; begin a new run with a smaller --lr-g and --lr-d")
+        raise InputError(f"{what}; {runs.what_is_kept(out)}; begin a new run with a smaller --lr-g and --lr-d")
 
 
 def stuck(run: CycleRun, data: tuple[ImageSet, ImageSet]) -> str | None:
