@@ -191,10 +191,11 @@ def train(
 def settle(plan: Plan, note: dict | None, where: torch.device, team: Team) -> Plan:
     """The plan with the precision that it had when the run began, or that is faster here.
 
-    A run that goes on keeps the names of the files that its weights came from: they may be elsewhere by now.
+    A run that goes on knows the files that its weights came from, and need not be told: they may be gone by now.
     """
     if note:
-        plan = replace(plan, **{key: note["plan"].get(key) for key in ("init_g", "init_d")})
+        untold = [key for key in ("init_g", "init_d") if getattr(plan, key) is None]
+        plan = replace(plan, **{key: note["plan"].get(key) for key in untold})
     if plan.precision == "auto" and note:
         plan = replace(plan, precision=note["plan"]["precision"])
     return replace(plan, precision=team.agreed(lambda: pick_precision(plan.precision, where)))

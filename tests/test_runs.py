@@ -178,6 +178,9 @@ def test_a_run_goes_on_without_the_weights_that_it_began_with(tmp_path, monkeypa
     assert same(tmp_path / "whole", tmp_path / "cut")
     train(tmp_path / "cut", replace(SMALL, steps=9), resume=tmp_path / "cut", progress=False)
     assert card["init_g"] == json.loads((tmp_path / "cut" / "card.json").read_text())["init_g"] == plan.init_g
+    other = replace(plan, init_g=str(tmp_path / "moved" / "G.safetensors"))  # would change nothing any more
+    with pytest.raises(InputError, match="began with init_g .*first/G.safetensors', not .*moved"):
+        train(tmp_path / "cut", other, resume=tmp_path / "cut", progress=False)
 
 
 @pytest.mark.parametrize("batch_size", [1, 449])  # 1,797 = 4 · 449 + 1
