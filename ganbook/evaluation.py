@@ -57,18 +57,42 @@ def evaluate(
     where, device = data or card["data"], next(G.parameters()).device
     eye = inception_eye(device) if inception else classifier_eye(card["data"], device)
     shape = tuple(generate(G, draw_latents(G, 1), cycle_labels(G, 1)).shape[1:])
-    train, real = (load(where, shape, labelled="classes" in card, part=part)[0] for part in ("train", "test"))
+    train, real = both_parts(where, shape, "classes" in card)
     if digest(train) != card["digest"]:
         raise InputError(f"{where} holds other pictures than G was trained on: name their folder with --data")
+    measure = ruler(eye, train, real, JUDGES.get(card["data"]) if "classes" in card else None)
+    return [{"seed": seed} | measure(draw_fakes(G, card, FAKES, seed)) for seed in seeds]
+
+
+def evaluate_real(data: str, shape: tuple[int, int, int], device: torch.device) -> dict:
+    """The same of real pictures: the first of the training part in the place of fakes.
+
+    No G can hope for more, but in one number: copying is 0, since they are what G was trained on.
+    """
+    train, real = both_parts(data, shape, labelled=True)
+    return ruler(classifier_eye(data, device), train, real, JUDGES[data])(first_of(train))
+
+
+def both_parts(where: str, shape: tuple[int, int, int], labelled: bool) -> list[ImageSet]:
+    """What a G learns from, and what it is measured against."""
+    return [load(where, shape, labelled=labelled, part=part)[0] for part in ("train", "test")]
+
+
+def first_of(train: ImageSet) -> ImageSet:
+    return ImageSet("real", train.images[:FAKES], train.labels[:FAKES], train.classes)
+
+
+def ruler(eye: Eye, train: ImageSet, real: ImageSet, judge: str | None) -> Callable[[ImageSet], dict]:
+    """measure(pictures): their numbers beside held-out real ones, and by the judge, a classifier, by label."""
     seen, met = (features_of(eye.see, images.images) for images in (real, train))
-    judge = Judge(JUDGES[card["data"]], real, train) if "classes" in card and card["data"] in JUDGES else None
-    found = []
-    for seed in seeds:
-        fakes = draw_fakes(G, card, FAKES, seed)
-        row = {"features": eye.name, "seed": seed, "fakes": len(fakes), "held_out": len(real)}
-        row |= measures_of(seen, features_of(eye.see, fakes.images), met)
-        found.append(row | (judge.obedience(fakes) if judge else {}))
-    return found
+    judged = Judge(judge, real, train) if judge else None
+
+    def measure(pictures: ImageSet) -> dict:
+        row = {"features": eye.name, "fakes": len(pictures), "held_out": len(real)}
+        row |= measures_of(seen, features_of(eye.see, pictures.images), met)
+        return row | (judged.obedience(pictures) if judged else {})
+
+    return measure
 
 
 def draw_fakes(G: nn.Module, card: dict, n: int, seed: int) -> ImageSet:
@@ -116,8 +140,7 @@ class Judge:
 
     def __init__(self, name: str, real: ImageSet, train: ImageSet):
         self.name, self.real, self.C = name, real, load_classifier(name)
-        first = ImageSet("real", train.images[:FAKES], train.labels[:FAKES])
-        self.score_of_real = self.score(first)
+        self.score_of_real = self.score(first_of(train))
 
     def obedience(self, fakes: ImageSet) -> dict:
         """Accuracy: the share of the fakes in which the classifier sees the label asked for. And the score.

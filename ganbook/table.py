@@ -13,7 +13,7 @@ from torch import Tensor
 from ganbook.checkpoints import CARD, has_state, locked, read_card, write
 from ganbook.data import to_float
 from ganbook.errors import InputError
-from ganbook.evaluation import evaluate
+from ganbook.evaluation import evaluate, evaluate_real
 from ganbook.machine import pick_device
 from ganbook.plots import save_images, save_rows
 from ganbook.recipes import RECIPES, load_networks, recipe
@@ -24,6 +24,7 @@ from ganbook.sampling import cycle_labels, sample
 SEEDS = 3  # that a row wants
 SHOWN = 10  # fakes of a row's strip
 EPOCHS = {"mnist": 5, "avatars": 10}  # the budget: every row of a data set sees as many pictures
+SHAPES = {"mnist": (1, 28, 28), "avatars": (3, 64, 64)}  # of the real pictures in a row of their own
 KEPT = (  # of a run's card
     "data",
     "steps",
@@ -36,7 +37,8 @@ KEPT = (  # of a run's card
     "date",
 )
 PAIRS = [(name, f"{name}-published") for name in ("mlp", "dcgan28", "dcgan64", "acgan")]
-PAIRS += [("dcgan28", "mlp-published"), ("dcgan28", "mlp")]
+PAIRS += [("dcgan28", "mlp-published"), ("dcgan28", "mlp"), ("dcgan28-pooling", "dcgan28")]
+PAIRS += [("dcgan28-pooling", "dcgan28-published")]
 COLUMNS = {  # of the table: what is measured -> how it is written
     "distance": ".2f",
     "kernel_distance": ".3f",
@@ -63,7 +65,8 @@ def fill_table(names: list[str], seeds: int, out: Path, runs: Path, device: str 
         for name in names or RECIPES:
             if str(seed) not in read_table(out)["rows"].get(name, {}):
                 found = train_and_measure(name, seed, folder_of(runs, name, seed), device, precision)
-                keep_run(out, name, seed, found)
+                keep(out, found["data"], "rows", name, {str(seed): found})
+            measure_real(out, RECIPES[name].data, device)
             draw_strip(out, name, folder_of(runs, name, seed))
 
 
@@ -78,16 +81,16 @@ def read_table(out: Path) -> dict:
         raise InputError(
             f"the table in {out} is of another budget, {card.get('epochs')} epochs, not {EPOCHS}: delete it"
         )
-    return card
+    return {"real": {}} | card
 
 
-def keep_run(out: Path, name: str, seed: int, found: dict) -> None:
-    """Add a run to the table as it stands now: another command may have added to it since this one looked."""
+def keep(out: Path, data: str, part: str, name: str, found: dict) -> None:
+    """Add to what the table has of a name as it stands now: another command may have added to it meanwhile."""
     with locked(out, wait=True):
         card = read_table(out)
-        card["rows"].setdefault(name, {})[str(seed)] = found
+        card[part].setdefault(name, {}).update(found)
         write(out / CARD, json.dumps(card, indent=1).encode())
-        write(out / f"{found['data']}.md", as_markdown(card, found["data"]).encode())
+        write(out / f"{data}.md", as_markdown(card, data).encode())
 
 
 def draw_strip(out: Path, name: str, run: Path) -> None:
@@ -129,8 +132,17 @@ def train_and_measure(name: str, seed: int, folder: Path, device: str, precision
     return kept | sizes | evaluate(G.to(pick_device(device)), card, [seed])[0]
 
 
+def measure_real(out: Path, data: str, device: str) -> None:
+    """Keep what real pictures of a data set reach, if the table does not have it yet."""
+    if data not in read_table(out)["real"]:
+        keep(out, data, "real", data, evaluate_real(data, SHAPES[data], pick_device(device)))
+
+
 def as_markdown(card: dict, data: str) -> str:
-    """One data set's rows as a page shows them: mean ± standard deviation over the seeds, and who beats whom."""
+    """One data set's rows as a page shows them: mean ± standard deviation over the seeds, and who beats whom.
+
+    At the end what real pictures reach.
+    """
     rows = {name: list(card["rows"][name].values()) for name in RECIPES if name in card["rows"]}
     rows = {name: runs for name, runs in rows.items() if runs[0]["data"] == data}
     first = next(iter(rows.values()))[0]
@@ -138,6 +150,7 @@ def as_markdown(card: dict, data: str) -> str:
     devices = sorted({run["device"] for runs in rows.values() for run in runs})
     head = ["model", "seeds", "weights", "CPU min", "Fréchet", "kernel", *list(COLUMNS)[2:], *kinds]
     lines = [head, ["---"] * len(head), *(cells(name, runs, devices, kinds) for name, runs in rows.items())]
+    lines += [cells_of_real(card["real"][data], kinds)] if data in card.get("real", {}) else []
     keys = ("device", "threads", "computed_in", "commit", "date")
     made = sorted({tuple(run[key] for key in keys) for runs in rows.values() for run in runs})
     how = "; ".join("{}, {} thread(s), {}, at commit {} on {}".format(*one) for one in made)
@@ -195,3 +208,8 @@ def cells(name: str, runs: list[dict], devices: list[str], kinds: list[str]) -> 
     shares = [[run["accuracy"][kind] for run in runs if "accuracy" in run] for kind in kinds]
     asked = [mean_and_spread(values, ".3f") if values else "" for values in shares]
     return [f"`{name}`", str(len(runs)), f"{millions:.2f} M", took, *measured, *asked]
+
+
+def cells_of_real(found: dict, kinds: list[str]) -> list[str]:
+    asked = [f"{found['accuracy'][kind]:.3f}" for kind in kinds]
+    return ["real pictures", "", "", "", *(format(found[key], form) for key, form in COLUMNS.items()), *asked]

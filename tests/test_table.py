@@ -97,7 +97,7 @@ def test_many_commands_write_one_table_and_lose_nothing(small, tmp_path):
 
 def keep_many(out, name, found):
     for seed in range(20):
-        table.keep_run(out, name, seed, found)
+        table.keep(out, "avatars", "rows", name, {str(seed): found})
 
 
 def test_a_run_of_another_budget_is_not_measured(small, tmp_path, measured):
@@ -122,6 +122,9 @@ def test_it_is_shown_as_it_is_stored(small, tmp_path):
     )
     assert len({line.count("|") for line in lines[:4]}) == 1
     assert lines[2].startswith("| `dcgan64` | 2 |") and lines[2].endswith("|  |  |") and "±" in lines[3]
+    real = card["real"]["avatars"]
+    assert lines[4].startswith(f"| real pictures |  |  |  | {real['distance']:.2f} |") and real["copying"] == 0
+    assert real["accuracy"]["hair"] > 0.9 and lines[4].count("|") == lines[3].count("|")
     distances = [run["distance"] for run in card["rows"]["dcgan64"].values()]
     assert f"| {sum(distances) / 2:.2f} ± " in lines[2]
     assert (
