@@ -7,7 +7,9 @@ import hashlib
 import json
 import math
 import os
+import signal
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -169,6 +171,31 @@ def open_tensors(path: Path, longest: float = math.inf):
     return safe_open(path, "pt")
 
 
+def read_tensors(file) -> dict[str, Tensor]:
+    """All tensors of an open file. Who presses Ctrl-C meanwhile is heard at the end.
+
+    Inside, torch tells of it as of a tensor that has no shape: a whole state would pass for a damaged one.
+    """
+    with signals_later():
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dictionary
+
+
+@contextmanager
+def signals_later() -> Iterator[None]:
+    """What would end this process in the block ends it after the block. (Only the main thread has handlers.)"""
+    came: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    ends = [end for end in (signal.SIGINT, signal.SIGTERM) if main and signal.getsignal(end) is not None]
+    handlers = {end: signal.signal(end, lambda number, _: came.append(number)) for end in ends}
+    try:
+        yield
+    finally:
+        for end, handler in handlers.items():
+            signal.signal(end, handler)
+        for end in came[:1]:
+            signal.raise_signal(end)
+
+
 def load_network(path: Path, net: nn.Module) -> nn.Module:
     """Fill net with the weights at path, as float32.
 
@@ -177,7 +204,7 @@ def load_network(path: Path, net: nn.Module) -> nn.Module:
     own = net.state_dict()
     check_weights(path, net)
     with safe_open(path, "pt") as file:
-        state = {key: file.get_tensor(key).to(own[key].dtype) for key in own}
+        state = {key: value.to(own[key].dtype) for key, value in read_tensors(file).items()}
     bad = not_finite(state)
     if bad:
         raise InputError(f"{path} holds a NaN or an infinity in {bad}: train again, or restore the file")
@@ -257,7 +284,7 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict, dict]:
     """Tensors, parameter groups and note of a state. Raises one of UNREADABLE where it is not as written."""
     with open_tensors(path, LONGEST_STATE) as file:
         said = file.metadata()
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a dictionary
+        tensors = read_tensors(file)
     if said["sha256"] != digest(tensors, said):
         raise ValueError("its checksum is another")
     groups, note = json.loads(said["groups"]), json.loads(said["note"])

@@ -2,12 +2,16 @@
 
 import json
 import pickle
+import random
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from torch import nn
 
-from ganbook.checkpoints import load_network, read_card, save_networks, write
+from ganbook.checkpoints import load_network, read_card, read_note, save_networks, save_state, write
 from ganbook.errors import InputError
 
 
@@ -77,3 +81,46 @@ def test_the_card_comes_last(tmp_path, monkeypatch):
     with pytest.raises(OSError):
         save_networks(tmp_path, {"G": net(), "D": Full()}, json.loads("{}"))
     assert not (tmp_path / "card.json").exists()
+
+
+@pytest.fixture
+def interrupted():
+    """call(f, seconds): f, and after so many seconds somebody presses Ctrl-C. Whether f was ended by it."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGALRM, signal.SIGINT)}
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def call(f, seconds: float) -> bool:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            f()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            return True
+        return False
+
+    yield call
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+# A file whose opening is interrupted is closed by the garbage collector, which warns.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends signals")
+def test_an_interrupted_look_at_a_state_does_not_take_it_for_a_damaged_one(tmp_path, interrupted):
+    networks = {"G": nn.Sequential(*(net(i) for i in range(40)))}
+    save_state(tmp_path, networks, {}, {}, {"n": 3})
+    save_networks(tmp_path, networks, {})
+    notes, chance = [], random.Random(0)
+
+    def look():
+        notes.append(read_note(tmp_path))
+        load_network(tmp_path / "G.safetensors", networks["G"])
+
+    began = time.perf_counter()
+    look()
+    seconds = time.perf_counter() - began
+    ended = [interrupted(look, chance.uniform(1e-5, seconds)) for _ in range(300)]
+    assert sum(ended) > 50 and notes == [{"n": 3}] * len(notes)
+    with ThreadPoolExecutor(1) as apart:  # where no signal ever comes
+        assert apart.submit(read_note, tmp_path).result() == {"n": 3}
