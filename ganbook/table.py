@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ganbook.checkpoints import CARD, has_state, locked, read_card, write
 from ganbook.data import to_float
@@ -105,8 +106,14 @@ def draw_strip(out: Path, name: str, run: Path) -> None:
     fakes, data = sample(G, SHOWN, cycle_labels(G, SHOWN), seed=0), read_card(run)["data"]
     with locked(out, wait=True):
         save_images(strip, fakes, columns=SHOWN, gap=0)
-        rows = {row: strip_of(row, out) for row in RECIPES if (out / f"{row}.png").exists()}
-        save_rows(out / f"{data}.png", {row: rows[row] for row in rows if RECIPES[row].data == data}, SHOWN)
+        kept = [row for row in RECIPES if RECIPES[row].data == data and (out / f"{row}.png").exists()]
+        save_rows(out / f"{data}.png", alike({row: strip_of(row, out) for row in kept}), SHOWN)
+
+
+def alike(rows: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Pictures of several sizes, all as small as the smallest."""
+    side = min(len(x[0, 0]) for x in rows.values())
+    return {name: interpolate(x, side, mode="bilinear", antialias=True) for name, x in rows.items()}
 
 
 def strip_of(name: str, out: Path = RECORDS / "table") -> Tensor:
