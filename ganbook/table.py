@@ -42,7 +42,7 @@ PAIRS += [("dcgan28", "mlp-published"), ("dcgan28", "mlp"), ("dcgan28-pooling", 
 PAIRS += [("dcgan28-pooling", "dcgan28-published")]
 COLUMNS = {  # of the table: what is measured -> how it is written
     "distance": ".2f",
-    "kernel_distance": ".3f",
+    "kernel_distance": "z.3f",
     "precision": ".2f",
     "recall": ".2f",
     "coverage": ".2f",

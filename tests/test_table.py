@@ -155,11 +155,11 @@ def test_each_row_has_a_strip_of_fakes_and_all_of_them_a_sheet(small, tmp_path):
 
 def test_a_sheet_shows_pictures_of_two_sizes(small, tmp_path, monkeypatch):
     row = recipes.RECIPES["dcgan64"]
-    larger = replace(row, networks=partial(row.networks.func, image_size=48, width_g=4, width_d=4))
+    larger = replace(row, networks=partial(row.networks.func, image_size=64, width_g=4, width_d=4))
     monkeypatch.setitem(recipes.RECIPES, "dcgan64", larger)
     fill_table(["dcgan64", "acgan"], 1, tmp_path / "out", tmp_path / "runs", "cpu")
     strips = {name: table.strip_of(name, tmp_path / "out") for name in ("dcgan64", "acgan")}
-    assert [x.shape[-1] for x in strips.values()] == [48, 32] and (tmp_path / "out" / "avatars.png").exists()
+    assert [x.shape[-1] for x in strips.values()] == [64, 32] and (tmp_path / "out" / "avatars.png").exists()
     shown = table.alike(strips)
     assert shown["dcgan64"].shape == (10, 3, 32, 32) and torch.equal(shown["acgan"], strips["acgan"])
     assert (shown["dcgan64"].mean((2, 3)) - strips["dcgan64"].mean((2, 3))).abs().max() < 0.02
