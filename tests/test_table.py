@@ -212,6 +212,25 @@ def test_the_books_table_is_its_record():
         assert (RECORDS / "table" / f"{data}.md").read_text() == as_markdown(card, data)
 
 
+def test_what_the_page_says_of_the_mistakes():
+    def of(name, key):
+        return [
+            run[key] for run in json.loads((RECORDS / "table" / "card.json").read_text())["rows"][name].values()
+        ]
+
+    pooling = max(of("dcgan28-pooling", "distance"))
+    assert pooling < min(of("dcgan28", "distance")) / 2 and pooling < min(of("dcgan28-published", "distance")) / 2
+    assert 7 < of("dcgan28-published", "parameters_D")[0] / of("dcgan28", "parameters_D")[0] < 9
+    assert of("dcgan28-pooling", "parameters_D")[0] == of("dcgan28-published", "parameters_D")[0]
+    for key in ("recall", "coverage"):
+        assert max(of("mlp-published", key)) < min(of("mlp", key))
+    early = json.loads((RECORDS / "guidelines" / "card.json").read_text())
+    assert early["steps"] == 200
+    paper = early["results"]["as the paper has it"]
+    pooled = early["results"]["D with max pooling, a hidden layer, no batch norm"]
+    assert max(run["distance"] for run in paper) < min(run["distance"] for run in pooled)
+
+
 def test_the_command(small, tmp_path):
     options = ["--seeds", "1", "--out", str(tmp_path / "out"), "--runs", str(tmp_path / "runs"), "--device", "cpu"]
     done = CliRunner().invoke(cli, ["table", "dcgan64", *options])
