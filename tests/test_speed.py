@@ -5,6 +5,7 @@ import json
 import time
 from math import log
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
@@ -240,3 +241,28 @@ def test_every_runner_moves_the_network_that_is_judged(speedrun, monkeypatch):
         assert any(not torch.equal(old, new) for old, new in zip(before, G.parameters(), strict=True)), name
         assert name.endswith("way") or G is begun[-1].kept_G
     assert len(begun) == 3 and sum(run.average is not None for run in begun) == 2
+
+
+@pytest.mark.parametrize("name", ["speed", "speedrun"])
+def test_the_page_is_the_record(name, monkeypatch):
+    monkeypatch.syspath_prepend(TOP / "benchmarks")
+    card = json.loads((RECORDS / name / "card.json").read_text())
+    assert (RECORDS / name / f"{name}.md").read_text() == load(name).as_markdown(card)
+    assert not card["commit"].endswith("+")
+
+
+def test_the_books_race_has_five_seeds_of_each(monkeypatch):
+    monkeypatch.syspath_prepend(TOP / "benchmarks")
+    card = json.loads((RECORDS / "speedrun" / "card.json").read_text())
+    assert card["rules"] == load("speedrun").RULES
+    assert all(list(runs) == ["0", "1", "2", "3", "4"] for runs in card["results"].values())
+
+
+def test_what_the_page_says_of_the_race():
+    results = json.loads((RECORDS / "speedrun" / "card.json").read_text())["results"]
+    slow, ours, *later = ([run["seconds"] for run in runs.values()] for runs in results.values())
+    assert max(ours) < min(slow) and all(max(ours) < min(seconds) for seconds in later)
+    steps = [fmean(run["steps"] for run in runs.values()) for runs in results.values()]
+    assert 0.8 < steps[1] / steps[0] < 1.2 and min(steps[2:]) > steps[1]
+    table = json.loads((RECORDS / "table" / "card.json").read_text())["rows"]
+    assert max(run["distance"] for name in ("cgan", "r3gan") for run in table[name].values()) < 1
