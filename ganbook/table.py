@@ -66,7 +66,7 @@ def fill_table(names: list[str], seeds: int, out: Path, runs: Path, device: str 
         for name in names or RECIPES:
             if str(seed) not in read_table(out)["rows"].get(name, {}):
                 found = train_and_measure(name, seed, folder_of(runs, name, seed), device, precision)
-                keep(out, found["data"], "rows", name, {str(seed): found})
+                note_found(out, found["data"], "rows", name, {str(seed): found})
             measure_real(out, RECIPES[name].data, device)
             draw_strip(out, name, folder_of(runs, name, seed))
 
@@ -85,7 +85,7 @@ def read_table(out: Path) -> dict:
     return {"real": {}} | card
 
 
-def keep(out: Path, data: str, part: str, name: str, found: dict) -> None:
+def note_found(out: Path, data: str, part: str, name: str, found: dict) -> None:
     """Add to what the table has of a name as it stands now: another command may have added to it meanwhile."""
     with locked(out, wait=True):
         card = read_table(out)
@@ -142,7 +142,7 @@ def train_and_measure(name: str, seed: int, folder: Path, device: str, precision
 def measure_real(out: Path, data: str, device: str) -> None:
     """Keep what real pictures of a data set reach, if the table does not have it yet."""
     if data not in read_table(out)["real"]:
-        keep(out, data, "real", data, evaluate_real(data, SHAPES[data], pick_device(device)))
+        note_found(out, data, "real", data, evaluate_real(data, SHAPES[data], pick_device(device)))
 
 
 def as_markdown(card: dict, data: str) -> str:

@@ -97,7 +97,7 @@ def test_many_commands_write_one_table_and_lose_nothing(small, tmp_path):
 
 def keep_many(out, name, found):
     for seed in range(20):
-        table.keep(out, "avatars", "rows", name, {str(seed): found})
+        table.note_found(out, "avatars", "rows", name, {str(seed): found})
 
 
 def test_a_run_of_another_budget_is_not_measured(small, tmp_path, measured):
