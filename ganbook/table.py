@@ -157,7 +157,7 @@ def as_markdown(card: dict, data: str) -> str:
     devices = sorted({run["device"] for runs in rows.values() for run in runs})
     head = ["model", "seeds", "weights", "CPU min", "Fréchet", "kernel", *list(COLUMNS)[2:], *kinds]
     lines = [head, ["---"] * len(head), *(cells(name, runs, devices, kinds) for name, runs in rows.items())]
-    lines += [cells_of_real(card["real"][data], kinds)] if data in card.get("real", {}) else []
+    lines += [cells_of_real(card["real"][data], kinds)] if data in card["real"] else []
     keys = ("device", "threads", "computed_in", "commit", "date")
     made = sorted({tuple(run[key] for key in keys) for runs in rows.values() for run in runs})
     how = "; ".join("{}, {} thread(s), {}, at commit {} on {}".format(*one) for one in made)
