@@ -33,7 +33,7 @@ SWEEPS = {  # one quantity grows, the others stay
     "width": (8, 16, 32, 64, 128),
     "pictures": (1_000, 10_000, 100_000, 1_000_000),
 }
-WARM, TIMED = 3, 7  # steps
+WARM, TIMED = 3, 21  # steps
 
 
 def point(batch: int, image_size: int, width: int, pictures: int) -> dict:

@@ -18,6 +18,7 @@ import click
 import torch
 from torch import Tensor
 from torch.optim import Adam
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms.functional import normalize, to_pil_image, to_tensor
@@ -44,6 +45,14 @@ LEVERS = {  # each is kept when the next one comes
     "channels_last": "channels last",
     "bf16": "bfloat16 where the hardware has it",
     "cast_once": "D's weights cast to it once for real and fake",
+}
+WORK = {  # of a step: how the names of its operations begin
+    "products and convolutions": tuple(
+        f"aten::{name}" for name in ("mm", "addmm", "_convolution", "mkldnn_convolution", "convolution_backward")
+    ),
+    "casts and copies": ("aten::copy_", "aten::_to_copy"),
+    "random numbers": ("aten::bernoulli_", "aten::normal_"),
+    "Adam": ("aten::_fused_adam", "Optimizer"),
 }
 PACKAGE, REUSE = "ganbook", "ganbook, and D's fakes again in G's turn"
 
@@ -165,14 +174,30 @@ def measure(name: str, rounds: int, seconds: float, device: torch.device) -> dic
             times[key].append(1e3 * time_steps(steps, seconds, device))
     with FlopCounterMode(display=False) as counter:
         next(contender(name, set(LEVERS) - {"bf16", "cast_once"}, device))
-    memory = {way: peak_memory(name, way) for way in ("tutorial", PACKAGE)}
-    return {"ms": times, "operations": counter.get_total_flops(), "peak_mb": memory}
+    memory = {way: peak_memory(name, way, device) for way in ("tutorial", PACKAGE)}
+    found = {"ms": times, "operations": counter.get_total_flops(), "peak_mb": memory}
+    return found | ({"shares": shares(running[PACKAGE])} if device.type == "cpu" else {})
 
 
-def peak_memory(name: str, way: str) -> int:
+def shares(steps) -> dict[str, float]:
+    """What a step's time goes to, by operation, of all that PyTorch knows of: ten steps under its profiler."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for _ in range(10):
+            next(steps)
+    spent = dict.fromkeys((*WORK, "all else"), 0.0)
+    for event in profiler.key_averages():
+        kind = next((kind for kind, names in WORK.items() if event.key.startswith(names)), "all else")
+        spent[kind] += event.self_cpu_time_total
+    return {kind: time / sum(spent.values()) for kind, time in spent.items()}
+
+
+def peak_memory(name: str, way: str, device: torch.device) -> int:
     """Megabytes of a process of its own that trains a few steps."""
     told = subprocess.run(
-        [sys.executable, __file__, "--peak", name, way], capture_output=True, text=True, check=True
+        [sys.executable, __file__, "--device", str(device), "--peak", name, way],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return int(told.stdout.split()[-1])
 
@@ -214,12 +239,18 @@ def as_markdown(card: dict) -> str:
     for key in next(iter(card["models"].values()))["ms"]:
         title = {"tutorial": "the tutorials' way, ms a step", PACKAGE: "**`ganbook train`**"}.get(key)
         title = title or (f"… {LEVERS[key]}" if key in LEVERS else key)
-        cells = [f"{statistics.median(card['models'][name]['ms'][key]):.0f}" for name in names]
+        cells = [
+            "–" if is_none(key, name) else f"{statistics.median(card['models'][name]['ms'][key]):.0f}"
+            for name in names
+        ]
         lines.append([title, *cells])
     lines.append(["**times as fast**", *(ratio(card["models"][name]["ms"], PACKAGE) for name in names)])
     lines.append(["with D's fakes again", *(ratio(card["models"][name]["ms"], REUSE) for name in names)])
     rate = card["limits"][f"{card['precision']}_gflops"]
     lines.append(["of the matrix rate", *(share(card["models"][name], rate) for name in names)])
+    for kind in (*WORK, "all else"):
+        if all("shares" in model for model in card["models"].values()):
+            lines.append([f"{kind}, of its time", *(f"{card['models'][n]['shares'][kind]:.0%}" for n in names)])
     for way, title in (("tutorial", "peak MB, the tutorials' way"), (PACKAGE, "peak MB, `ganbook train`")):
         lines.append([title, *(f"{card['models'][name]['peak_mb'][way]:,}" for name in names)])
     can = ", ".join(f"{key.replace('_', ' ')} {value:,.0f}" for key, value in card["limits"].items())
@@ -230,6 +261,11 @@ def as_markdown(card: dict) -> str:
         f"{card['threads']} thread(s), {card['precision']}, torch {card['versions']['torch']}. "
         f"What the machine can do: {can}.\n"
     )
+
+
+def is_none(lever: str, name: str) -> bool:
+    """Whether a lever changes nothing of a model: with labels, the tutorials' way has logits as well."""
+    return lever == "logits" and recipe(name).labelled
 
 
 def ratio(ms: dict, key: str) -> str:
@@ -255,9 +291,15 @@ def main(models, rounds: int, seconds: float, out: Path, device: str, peak) -> N
     if peak:
         running = contenders(peak[0], where)[peak[1]]
         time_steps(running, 0, where)
-        print(own_peak())
+        print(torch.cuda.max_memory_allocated(where) // 2**20 if where.type == "cuda" else own_peak())
         return
-    card = {"command": "python benchmarks/speed.py", "rounds": rounds, **surroundings(where)}
+    asked = {"--rounds": (rounds, 5), "--seconds": (seconds, 1)}
+    options = [f"{name} {value:g}" for name, (value, usual) in asked.items() if value != usual]
+    card = {
+        "command": " ".join(["python benchmarks/speed.py", *models, *options]),
+        "rounds": rounds,
+        **surroundings(where),
+    }
     card |= {"precision": pick_precision("auto", where), "limits": limits(where), "models": {}}
     out.mkdir(parents=True, exist_ok=True)
     for name in models or MODELS:

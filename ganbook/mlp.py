@@ -51,7 +51,7 @@ class MLPDiscriminator(nn.Module):
         )
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.net(x).squeeze(1)  # (B, 1, 28, 28) -> (B,)
+        return self.net(x).squeeze(1).float()  # (B, 1, 28, 28) -> (B,)
 
 
 class PointGenerator(nn.Module):

@@ -294,7 +294,7 @@ def check_plan(plan: Plan, begun: dict, folder: Path) -> None:
             )
 
 
-DECISIVE = ("recipe", "data", "seed", "steps", "batch_size", "lr_g", "lr_d", "networks")
+DECISIVE = ("recipe", "data", "seed", "steps", "batch_size", "lr_g", "lr_d", "beta1", "average", "networks")
 
 
 def check_done(folder: Path, plan: Plan) -> None:
@@ -305,7 +305,8 @@ def check_done(folder: Path, plan: Plan) -> None:
     done = card.get("networks")
     if isinstance(done, dict) and "num_classes" in done:  # what the data decide, a plan leaves open
         asked["networks"] = {"num_classes": done["num_classes"]} | plan.networks
-    for key in DECISIVE:
+    named = () if plan.precision == "auto" else ("precision",)
+    for key in (*DECISIVE, *named):
         if asked[key] is not None and card.get(key) != asked[key]:
             raise InputError(
                 f"the run in {folder} has {key} {card.get(key)!r}, not {asked[key]!r}: delete it, or name another "

@@ -165,8 +165,9 @@ def as_markdown(card: dict, data: str) -> str:
         [
             *(f"| {' | '.join(line)} |" for line in lines),
             "",
-            f"{card['epochs'][data]} epochs of {data} each; of each run {first['fakes']:,} fakes against "
-            f"{first['held_out']:,} held-out pictures. Fréchet and kernel: FID and KID in {first['features']}. "
+            f"{card['epochs'][data]} epochs of {data} each, {steps_of(rows)}; of each run {first['fakes']:,} "
+            f"fakes against {first['held_out']:,} held-out pictures. Fréchet and kernel: FID and KID in "
+            f"{first['features']}. "
             f"CPU minutes: on {' / '.join(devices)}. "
             f"Made on {how}.",
             "",
@@ -177,10 +178,22 @@ def as_markdown(card: dict, data: str) -> str:
     )
 
 
+def steps_of(rows: dict) -> str:
+    """How many steps that was: as many pictures are fewer of them in larger batches."""
+    names = {}
+    for name, runs in rows.items():
+        names.setdefault(runs[0]["steps"], []).append(f"`{name}`")
+    common = max(names, key=lambda steps: len(names[steps]))
+    others = [f"{steps:,} for {' and '.join(those)}" for steps, those in names.items() if steps != common]
+    return f"which are {', '.join([f'{common:,} steps', *others])}"
+
+
 def who_is_nearer(rows: dict, ours: str, theirs: str) -> str:
     """Which of two models is nearer to the data, and how often two equal ones would come apart like that."""
     a, b = ([run["distance"] for run in rows[name]] for name in (ours, theirs))
     figures = f"{statistics.mean(a):.1f} against {statistics.mean(b):.1f}"
+    if min(len(a), len(b)) == 1:
+        return f"`{ours}` against `{theirs}`: {figures}, and one seed tells no more."
     if max(a) < min(b) or max(b) < min(a):
         odds = math.comb(len(a) + len(b), len(a)) / 2  # of all orders two keep the models apart
         how = f"with each seed ({len(a)} and {len(b)}, as by chance in 1 of {odds:.3g} cases)"
@@ -191,11 +204,20 @@ def who_is_nearer(rows: dict, ours: str, theirs: str) -> str:
 
 
 def has_more(rows: dict, one: str, other: str) -> list[str]:
-    """A sentence on that of which more is better, and each seed of one model has more than each of the other."""
-    found = [
-        key for key in MORE_IS_BETTER if min(run[key] for run in rows[one]) > max(run[key] for run in rows[other])
-    ]
+    """A sentence on that of which more is better, and each seed of one model has more than each of the other.
+
+    More by a figure that the table shows.
+    """
+    found = [key for key in MORE_IS_BETTER if least(rows[one], key) - most(rows[other], key) >= 0.01]
     return [f"With each seed `{one}` has more {', '.join(found)}."] if found else []
+
+
+def least(runs: list[dict], key: str) -> float:
+    return min(run[key] for run in runs)
+
+
+def most(runs: list[dict], key: str) -> float:
+    return max(run[key] for run in runs)
 
 
 def missing(rows: dict, data: str) -> list[str]:

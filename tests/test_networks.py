@@ -193,6 +193,7 @@ def test_logits_and_loss_are_float32_under_autocast():
     for D, x in (
         (ConvDiscriminator(16, width=4), torch.randn(4, 3, 16, 16)),
         (StridedDiscriminator(), torch.randn(4, 1, 28, 28)),
+        (MLPDiscriminator(), torch.randn(4, 1, 28, 28)),
     ):
         with torch.autocast("cpu", torch.bfloat16):
             assert D(x).dtype == torch.float32

@@ -20,6 +20,7 @@ from ganbook.plots import (
     layer_table,
     plt,
     save_images,
+    short,
     show_confusion,
     show_film,
     show_losses,
@@ -171,3 +172,7 @@ def test_a_grid_of_classes_names_its_rows_and_columns():
     one = class_figure(images, {"digit": ("0", "1")}).axes[0]
     assert one.images[0].get_array().shape[:2] == (22, 32) and not one.get_xticklabels()
     assert not plt.get_fignums()
+
+
+def test_ticks_of_large_counts_are_short():
+    assert [short(n) for n in (8, 256, 1_000, 10_000, 100_000, 1_000_000)] == "8 256 1k 10k 100k 1M".split()

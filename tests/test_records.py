@@ -157,6 +157,7 @@ def test_a_run_of_another_plan_is_not_taken_for_a_records(tmp_path, monkeypatch)
     tiny = {"image_size": 32, "width_g": 4, "width_d": 4}
     plan = runs.fill(runs.Plan("acgan", networks=tiny, epochs=2, batch_size=20))
     card = {"recipe": "acgan", "data": "avatars", "seed": 1, "steps": 4, "pictures": 40, "batch_size": 20}
+    card |= {"beta1": 0.5, "average": 0.99, "precision": "fp32"}
     card |= {"lr_g": 5e-4, "lr_d": 5e-4, "networks": {**tiny, "num_classes": [12, 10]}}
     folder = tmp_path / "acgan-seed1"
     folder.mkdir()
@@ -175,6 +176,8 @@ def test_a_run_of_another_plan_is_not_taken_for_a_records(tmp_path, monkeypatch)
         "batch_size": 10,
         "lr_g": 1.0,
         "lr_d": None,
+        "average": 0.5,
+        "precision": "bf16",
     }
     wrong |= {"networks": {**tiny, "width_d": 8, "num_classes": [12, 10]}, "pictures": "many"}
     for key, value in wrong.items():
@@ -184,6 +187,8 @@ def test_a_run_of_another_plan_is_not_taken_for_a_records(tmp_path, monkeypatch)
     assert done == [0]
     make()
     runs.check_done(folder, replace(plan, seed=1, epochs=None, steps=4))
+    (folder / "card.json").write_text(json.dumps(card | {"precision": "bf16"}))
+    runs.check_done(folder, replace(plan, seed=1, precision="auto"))  # whichever it came to be
 
 
 def test_a_generator_is_asked_for_every_combination_alike(tmp_path, monkeypatch):

@@ -132,7 +132,7 @@ def test_it_is_shown_as_it_is_stored(small, tmp_path):
         in text
     )
     assert "FID and KID in avatars-classifier features" in text
-    assert "1 epochs of avatars each; of each run 40 fakes against 40 held-out" in text
+    assert "1 epochs of avatars each, which are 1 steps; of each run 40 fakes against 40 held-out" in text
     assert lines[-1].startswith("- Not yet measured with 3 seeds: `dcgan64`, `dcgan96`, `acgan`, `dcgan64-p")
 
 
@@ -188,8 +188,8 @@ def test_a_verdict_says_how_sure_it_is():
         == "`a` is nearer than `b` with each seed (2 and 2, as by chance in 1 of 3 cases): 1.5 against 3.5."
     )
     assert "`a` is further off than `b` with each seed" in who_is_nearer(rows([3, 4], [1, 2]), "a", "b")
-    assert "nearer than `b` with each seed (1 and 2, as by chance in 1 of 1.5 cases" in who_is_nearer(
-        rows([1], [2, 3]), "a", "b"
+    assert who_is_nearer(rows([1], [2, 3], recall=0.9), "a", "b") == (
+        "`a` against `b`: 1.0 against 2.5, and one seed tells no more."
     )
     assert "with each seed (3 and 4, as by chance in 1 of 17.5 cases): 2.0 against 6.5" in who_is_nearer(
         rows([1, 2, 3], [5, 6, 7, 8]), "a", "b"
@@ -202,6 +202,14 @@ def test_a_verdict_says_how_sure_it_is():
     mixed = rows([1, 2], [3, 4], recall=0.6)
     mixed["a"][1]["recall"] = 0.7
     assert who_is_nearer(mixed, "a", "b").endswith("1.5 against 3.5.")
+    by_a_hair = rows([1, 2], [3, 4], recall=0.502)  # the table shows 0.50 and 0.50
+    assert who_is_nearer(by_a_hair, "a", "b").endswith("1.5 against 3.5.")
+
+
+def test_a_table_tells_how_many_steps_its_budget_was():
+    rows = {name: [{"steps": steps}] for name, steps in (("a", 1_570), ("b", 400), ("c", 1_570), ("d", 790))}
+    assert table.steps_of(rows) == "which are 1,570 steps, 400 for `b`, 790 for `d`"
+    assert table.steps_of({"a": rows["a"]}) == "which are 1,570 steps"
 
 
 def test_the_books_table_is_its_record():
