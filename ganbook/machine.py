@@ -92,14 +92,20 @@ def surroundings(device: torch.device, precision: str = "fp32") -> dict:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that this package runs from, with a + if files have changed; None outside one."""
+    """The commit of the checkout that this package runs from; None outside one.
+
+    With a + if files have changed, records apart: a command that fills one would mark its own next run.
+    """
+    return commit_of(Path(__file__).parent)
+
+
+def commit_of(package: Path) -> str | None:
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=package, capture_output=True, text=True).stdout.strip()
+
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-        )
+        name = git("describe", "--always", "--abbrev=12", "--exclude=*")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude)records")
     except OSError:
         return None
-    return described.stdout.strip() or None
+    return name + ("+" if changed else "") or None

@@ -9,7 +9,7 @@ import torch
 
 from ganbook import machine
 from ganbook.errors import InputError
-from ganbook.machine import pick_device, pick_precision
+from ganbook.machine import commit_of, pick_device, pick_precision
 
 CPU = torch.device("cpu")
 
@@ -55,3 +55,25 @@ def test_a_device_that_holds_no_numbers_is_none():
     for name in ("meta", "xla:0", "abacus"):
         with pytest.raises(InputError, match=f"device '{name}' is not to be had here"):
             pick_device(name)
+
+
+def test_a_commit_is_marked_where_anything_but_a_record_has_changed(tmp_path):
+    package = tmp_path / "package"
+    (package / "records").mkdir(parents=True)
+    files = [tmp_path / "README", package / "code.py", package / "records" / "card.json"]
+    for file in files:
+        file.write_text("before")
+    assert commit_of(package) is None  # no checkout yet
+    author = ["-c", "user.name=one", "-c", "user.email=one@example.org"]
+    for words in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "first"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    clean = commit_of(package)
+    assert len(clean) == 12 and not clean.endswith("+")
+    files[2].write_text("after")
+    assert commit_of(package) == clean
+    for file in files[:2]:
+        file.write_text("after")
+        assert commit_of(package) == clean + "+"
+        file.write_text("before")
+    (package / "new.png").write_text("not in git")
+    assert commit_of(package) == clean
