@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import cache
 from itertools import repeat
 from pathlib import Path
 
@@ -71,6 +72,7 @@ class Files(Dataset):
         return normalize(x, [0.5] * len(x), [0.5] * len(x)), self.labels[row]
 
 
+@cache
 def task(name: str) -> tuple[Plan, ImageSet]:
     """The plan of a recipe at one batch size for all, and some pictures of its size."""
     labelled = recipe(name).labelled
