@@ -5,7 +5,7 @@ import json
 import time
 from math import log
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 
 import pytest
 import torch
@@ -269,6 +269,14 @@ def test_the_page_is_the_record(name, monkeypatch):
     assert (RECORDS / name / f"{name}.md").read_text() == load(name).as_markdown(card)
     runs = [run for runs in card.get("results", {}).values() for run in runs.values()]
     assert not any(one["commit"].endswith("+") for one in runs or [card])
+
+
+def test_what_the_page_says_of_the_levers():
+    for name, model in json.loads((RECORDS / "speed" / "card.json").read_text())["models"].items():
+        ms = {key: median(times) for key, times in model["ms"].items()}
+        assert ms["tutorial"] / ms["no_graph"] < 1.125, name  # a tenth, with the noise of a round
+        late = log(ms["frozen"] / ms["bf16"])  # fused, channels_last, bf16
+        assert late > 0.66 * log(ms["tutorial"] / ms[speed.PACKAGE]), name
 
 
 def test_the_books_race_has_five_seeds_of_each(monkeypatch):
