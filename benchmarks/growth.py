@@ -2,7 +2,8 @@
 
     python benchmarks/growth.py [--out FOLDER]
 
-Each point is a process of its own, so that its memory is its own. Writes growth.json and growth.png.
+Each point is a process of its own, so that its memory is its own. Writes growth.json, growth.png, and
+growth.md, which says how.
 """
 
 import json
@@ -59,6 +60,16 @@ def apart(**how) -> dict:
     return json.loads(subprocess.run(program, capture_output=True, text=True, check=True).stdout)
 
 
+def as_markdown(card: dict) -> str:
+    """How the figures of a card were made, as a page shows it."""
+    base = ", ".join(f"{key.replace('_', ' ')} {value:,}" for key, value in card["base"].items())
+    return (
+        f"What does not grow stays: {base}. Median of {TIMED} steps. Made by `{card['command']}` at commit "
+        f"{card['commit']} on {card['date']}, on {card['device']}, {card['threads']} thread(s), "
+        f"{card['precision']}, torch {card['versions']['torch']}.\n"
+    )
+
+
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=RECORDS / "speed")
 @click.option("--point", "one", hidden=True, help="Print the figures of one point.")
@@ -73,6 +84,7 @@ def main(out: Path, one: str | None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write(out / "growth.json", json.dumps(card, indent=1).encode())
     write(out / "growth.png", small_png(growth_figure(card)))
+    write(out / "growth.md", as_markdown(card).encode())
 
 
 if __name__ == "__main__":
