@@ -11,10 +11,11 @@ from torch.nn.utils.parametrizations import spectral_norm
 def with_spectral_norm(D: nn.Module) -> nn.Module:
     """D, each weight divided by its largest singular value (Miyato et al., 2018).
 
-    No layer can then stretch what it gets, and with ReLUs between them the logit has a
-    slope of 1 at most. The singular value is found by one step of power iteration in
-    each forward pass in training mode. A convolution's weight is taken as a matrix with
-    a row for each output channel, as in the paper: its true norm can be larger.
+    A dense layer can then stretch nothing, and with dense layers and ReLUs alone the
+    logit has a slope of 1 at most. The singular value is found by one step of power
+    iteration in each forward pass in training mode. A convolution's weight is taken as
+    a matrix with a row for each output channel, as in the paper: its true norm can be
+    larger.
     """
     for layer in list(D.modules()):
         if isinstance(layer, nn.Conv2d | nn.Linear):

@@ -49,6 +49,7 @@ from ganbook.training import Step, train_step
 
 # Parts of a run after which its pictures of the same z are kept: after 1, 5, 10, 25 and 50 of 50 epochs.
 MOMENTS = (0.02, 0.1, 0.2, 0.5, 1.0)
+SAMPLES = "samples"  # the folder of a run's pictures
 PENALTIES = {"r1": R1, "r2": R2, "gp": GradientPenalty}
 MOST = 2**40  # of anything that is counted
 COUNTS = ("steps", "epochs", "batch_size", "d_every", "g_every", "decay_every", "sample_every", "save_every")
@@ -211,6 +212,7 @@ def check_place(out: Path, data: str | None) -> None:
     """Raise InputError where a run would become part of its own data, before any are read."""
     if data is not None and data not in (*NAMED, "celeba"):
         check_apart(out, data)
+        check_apart(out / SAMPLES, data)
 
 
 def begun(out: Path, resume: Path | None) -> dict | None:
@@ -510,8 +512,8 @@ def look(run: Run, plan: Plan, images: ImageSet, out: Path, log) -> None:
     if not is_due(plan.sample_every, run.n):
         return
     fakes = sample(run.kept_G, 64, cycle_labels(run.G, 64), seed=0)
-    (out / "samples").mkdir(exist_ok=True)
-    save_images(out / "samples" / f"step-{run.n:06}.png", fakes)
+    (out / SAMPLES).mkdir(exist_ok=True)
+    save_images(out / SAMPLES / f"step-{run.n:06}.png", fakes)
     if log:
         real, _ = images.take(torch.arange(min(64, len(images))))
         log.add_image("fake", grid(fakes), run.n, dataformats="HWC")

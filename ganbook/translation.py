@@ -173,6 +173,7 @@ def train(
         raise InputError(f"{NAME} writes no TensorBoard log: look at losses.csv, or take --sample-every")
     for folder in (plan.data, plan.data_b) if plan.data else ():
         check_apart(out, folder)
+        check_apart(out / runs.SAMPLES, folder)
     where, note = pick_device(device), runs.begun(out, resume)
     plan = fill(plan)
     check_size(plan.networks)  # before minutes go into data
@@ -327,8 +328,8 @@ def look(run: CycleRun, plan: CyclePlan, data: tuple[ImageSet, ImageSet], out: P
         run.progress.append(torch.cat([translate(run.four.G, a), translate(run.four.F, b)]).cpu())
         run.shown.append(run.n)
     if runs.is_due(plan.sample_every, run.n):
-        (out / "samples").mkdir(exist_ok=True)
-        save_images(out / "samples" / f"step-{run.n:06}.png", sheet(run, data))
+        (out / runs.SAMPLES).mkdir(exist_ok=True)
+        save_images(out / runs.SAMPLES / f"step-{run.n:06}.png", sheet(run, data))
 
 
 def sheet(run: CycleRun, data: tuple[ImageSet, ImageSet]) -> Tensor:

@@ -159,6 +159,8 @@ def test_a_run_inside_its_own_data_is_refused_before_they_are_read(tmp_path, mon
     for data, out in ((".", Path("runs/mine")), (str(tmp_path / "faces"), Path("run")), ("../faces", Path())):
         with pytest.raises(InputError, match=f"{out} lies inside {data}"):
             train(out, replace(SMALL, data=data), progress=False)
+    with pytest.raises(InputError, match="run/samples lies inside run/samples"):  # where it puts its own pictures
+        train(Path("run"), replace(SMALL, data="run/samples"), progress=False)
     assert not Path("runs").exists() and not Path("run").exists()
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
