@@ -54,6 +54,17 @@ def test_g_trains_on_the_same_noise_and_d_does_not():
     assert not torch.equal(sample(G, 2, seed=0), sample(G, 2, seed=1))
 
 
+def test_one_batch_of_noise_deceives_a_d_that_never_meets_it(one_thread):
+    """As the page of models says: G's loss falls though D tells the fakes of its own turns from real ones."""
+    data = avatars(512, 16, seed=0)
+    for fixed in (True, False):
+        torch.manual_seed(0)
+        G, D = dcgan(16, width_g=16, width_d=16)
+        *_, last = fit(G if fixed else G.G, D, NonSaturating(), data, steps=150, batch_size=64)
+        assert last.g_loss < 0.3 if fixed else last.g_loss > 0.7
+        assert last.d_fake < 0.45
+
+
 @pytest.mark.parametrize("logit", [-3.0, 0.5, 8.0])
 def test_probabilities_are_the_same_loss_until_they_round(logit):
     x = torch.zeros(2, 1)
