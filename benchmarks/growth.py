@@ -64,8 +64,8 @@ def as_markdown(card: dict) -> str:
     """How the figures of a card were made, as a page shows it."""
     base = ", ".join(f"{key.replace('_', ' ')} {value:,}" for key, value in card["base"].items())
     return (
-        f"What does not grow stays: {base}. Median of {TIMED} steps. Made by `{card['command']}` at commit "
-        f"{card['commit']} on {card['date']}, on {card['device']}, {card['threads']} thread(s), "
+        f"What does not grow stays: {base}. Median of {card['timed']} steps. Made by `{card['command']}` "
+        f"at commit {card['commit']} on {card['date']}, on {card['device']}, {card['threads']} thread(s), "
         f"{card['precision']}, torch {card['versions']['torch']}.\n"
     )
 
@@ -77,7 +77,12 @@ def main(out: Path, one: str | None) -> None:
     if one:
         print(json.dumps(point(**json.loads(one))))
         return
-    card = {"command": "python benchmarks/growth.py", "base": BASE, **surroundings(torch.device("cpu"))}
+    card = {
+        "command": "python benchmarks/growth.py",
+        "base": BASE,
+        "timed": TIMED,
+        **surroundings(torch.device("cpu")),
+    }
     card["sweeps"] = {
         key: [{key: value, **apart(**(BASE | {key: value}))} for value in values] for key, values in SWEEPS.items()
     }

@@ -242,7 +242,7 @@ def as_markdown(card: dict) -> str:
         title = {"tutorial": "the tutorials' way, ms a step", PACKAGE: "**`ganbook train`**"}.get(key)
         title = title or (f"… {LEVERS[key]}" if key in LEVERS else key)
         cells = [
-            "–" if is_none(key, name) else f"{statistics.median(card['models'][name]['ms'][key]):.0f}"
+            "–" if is_no_lever(key, name) else f"{statistics.median(card['models'][name]['ms'][key]):.0f}"
             for name in names
         ]
         lines.append([title, *cells])
@@ -265,7 +265,7 @@ def as_markdown(card: dict) -> str:
     )
 
 
-def is_none(lever: str, name: str) -> bool:
+def is_no_lever(lever: str, name: str) -> bool:
     """Whether a lever changes nothing of a model: with labels, the tutorials' way has logits as well."""
     return lever == "logits" and recipe(name).labelled
 

@@ -131,9 +131,9 @@ def spread(values: list[float]) -> str:
     return f"{statistics.fmean(values):,.0f} ({min(values):,.0f}–{max(values):,.0f})"
 
 
-def begun(out: Path, seeds: int) -> dict:
+def begun(out: Path) -> dict:
     """The card in a folder, to go on with, or a new one. Other rules and other machines are not mixed in."""
-    here = {"command": f"python benchmarks/speedrun.py --seeds {seeds}", "rules": RULES}
+    here = {"command": "python benchmarks/speedrun.py", "rules": RULES}
     here |= surroundings(CPU, pick_precision("auto", CPU))
     del here["commit"], here["date"]  # of each run its own
     if not (out / CARD).exists():
@@ -144,7 +144,7 @@ def begun(out: Path, seeds: int) -> dict:
             raise click.ClickException(
                 f"{out} holds a race with {key} {card.get(key)}, this is one with {here[key]}: name another --out"
             )
-    return card | {"command": here["command"]}
+    return card
 
 
 @click.command()
@@ -153,7 +153,7 @@ def begun(out: Path, seeds: int) -> dict:
 def main(seeds: int, out: Path) -> None:
     torch.set_num_threads(1)
     with locked(out):
-        card = begun(out, seeds)
+        card = begun(out)
         images, _ = load(RULES["data"], SHAPE)
         judge = judge_of(images)
         for seed, name in product(map(str, range(seeds)), RUNNERS):

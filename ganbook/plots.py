@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.utils import make_grid
@@ -398,14 +399,6 @@ def draw_network(axes, groups: list, color: str) -> None:
     axes.axis("off")
 
 
-def short(count: int) -> str:
-    """A count as a tick has room for it: 64, 10k, 1M."""
-    for size, letter in ((1_000_000, "M"), (1_000, "k")):
-        if count % size == 0:
-            return f"{count // size}{letter}"
-    return str(count)
-
-
 def growth_figure(card: dict) -> Figure:
     """Time and memory of a step against what grows, on logarithmic scales: a record of benchmarks/growth.py."""
     figure, rows = plt.subplots(2, len(card["sweeps"]), figsize=(10, 4.6), layout="constrained", sharey="row")
@@ -419,7 +412,7 @@ def growth_figure(card: dict) -> Figure:
             if measure == "ms" and y[-1] > 2 * y[0]:
                 axes.loglog(x, [y[-1] * value / x[-1] for value in x], ":", color=GREY)  # in proportion
             axes.minorticks_off()
-            axes.set_xticks(x, [short(value) for value in x])
+            axes.set_xticks(x, [EngFormatter(sep="")(value) for value in x])
             axes.set_yticks(ticks, [f"{tick:,}" for tick in ticks])
             axes.set_xlabel(key.replace("_", " ") if measure == "peak_mb" else "")
     rows[0, 0].set_ylabel("ms a step")

@@ -17,10 +17,10 @@ from ganbook.plots import (
     draw_points,
     grid,
     group_layers,
+    growth_figure,
     layer_table,
     plt,
     save_images,
-    short,
     show_confusion,
     show_film,
     show_losses,
@@ -175,4 +175,6 @@ def test_a_grid_of_classes_names_its_rows_and_columns():
 
 
 def test_ticks_of_large_counts_are_short():
-    assert [short(n) for n in (8, 256, 1_000, 10_000, 100_000, 1_000_000)] == "8 256 1k 10k 100k 1M".split()
+    points = [{"pictures": n, "ms": 50, "peak_mb": 800} for n in (64, 1_000, 10_000, 100_000, 1_000_000)]
+    figure = growth_figure({"sweeps": {"pictures": points, "batch": [{"batch": 8, "ms": 9, "peak_mb": 700}]}})
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["64", "1k", "10k", "100k", "1M"]
