@@ -11,13 +11,14 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import cache
 from itertools import repeat
 from pathlib import Path
 
 import click
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader, Dataset
@@ -28,6 +29,7 @@ from ganbook.checkpoints import write
 from ganbook.data import ImageSet
 from ganbook.datasets import load
 from ganbook.machine import pick_device, pick_precision, surroundings
+from ganbook.mlp import Dropout
 from ganbook.published import Probabilities
 from ganbook.recipes import build, recipe
 from ganbook.records import RECORDS
@@ -43,6 +45,7 @@ LEVERS = {  # each is kept when the next one comes
     "no_graph": "fakes for D without a graph, not detached",
     "frozen": "D frozen in G's turn",
     "fused": "fused Adam",
+    "dropout": "dropout's random numbers all at once",
     "channels_last": "channels last",
     "bf16": "bfloat16 where the hardware has it",
     "cast_once": "D's weights cast to it once for real and fake",
@@ -52,10 +55,10 @@ WORK = {  # of a step: how the names of its operations begin
         f"aten::{name}" for name in ("mm", "addmm", "_convolution", "mkldnn_convolution", "convolution_backward")
     ),
     "casts and copies": ("aten::copy_", "aten::_to_copy"),
-    "random numbers": ("aten::bernoulli_", "aten::normal_"),
+    "random numbers": ("aten::bernoulli_", "aten::normal_", "aten::uniform_"),
     "Adam": ("aten::_fused_adam", "Optimizer"),
 }
-PACKAGE, REUSE = "ganbook", "ganbook, and D's fakes again in G's turn"
+PACKAGE, REUSE = "ganbook", "`ganbook train --reuse-fakes`"
 
 
 class Files(Dataset):
@@ -85,7 +88,18 @@ def contender(name: str, way: set[str], device: torch.device):
     """An endless training on a few pictures; each next() is one step of both networks."""
     plan, images = task(name)  # at the first next(): of all contenders only those that run have pictures
     torch.manual_seed(0)
-    yield from endless(*build(name, plan.networks), plan, images, way, device)
+    G, D = build(name, plan.networks)
+    if "dropout" not in way:
+        with_plain_dropout(D)
+    yield from endless(G, D, plan, images, way, device)
+
+
+def with_plain_dropout(net: nn.Module) -> int:
+    """Put PyTorch's dropout in the places of the package's. Returns how many there were."""
+    ours = [name for name, layer in net.named_modules() if isinstance(layer, Dropout)]
+    for name in ours:
+        net.set_submodule(name, nn.Dropout(net.get_submodule(name).p))
+    return len(ours)
 
 
 def endless(G, D, plan: Plan, images: ImageSet, way: set[str], device: torch.device):
@@ -117,7 +131,7 @@ def both_turns(G, D, objective, opt_G, opt_D, x, y, way):
     # What a block has cast is forgotten at its end.
     once = "cast_once" in way
     bf16 = torch.autocast(x.device.type, torch.bfloat16, enabled="bf16" in way, cache_enabled=once)
-    with bf16, torch.set_grad_enabled("no_graph" not in way or "reuse" in way):
+    with bf16, torch.set_grad_enabled("no_graph" not in way):
         x_fake = G(draw_z(G, x), y)
     with bf16:
         d_loss = objective.d_loss(D, x, x_fake.detach(), y)
@@ -125,7 +139,7 @@ def both_turns(G, D, objective, opt_G, opt_D, x, y, way):
     d_loss.backward()
     opt_D.step()
     with bf16:
-        x_fake = x_fake if "reuse" in way else G(draw_z(G, x), y)
+        x_fake = G(draw_z(G, x), y)
         if "frozen" in way:
             with frozen(D):
                 g_loss = objective.g_loss(D, x_fake, y)
@@ -137,10 +151,10 @@ def both_turns(G, D, objective, opt_G, opt_D, x, y, way):
     return d_loss.detach(), g_loss.detach()
 
 
-def package(name: str, precision: str, device: torch.device):
+def package(name: str, device: torch.device, **how):
     """The steps of `ganbook train`."""
     plan, images = task(name)
-    plan = Plan(**{**vars(plan), "precision": precision})
+    plan = replace(plan, **how)
     yield from updates(begin(plan, device), plan, images.to(device))
 
 
@@ -150,8 +164,9 @@ def contenders(name: str, device: torch.device) -> dict:
     levers = [key for key in LEVERS if key not in ("bf16", "cast_once") or precision == "bf16"]
     ways = {"tutorial": set(), **{key: set(levers[: i + 1]) for i, key in enumerate(levers)}}
     all_ways = {key: contender(name, way, device) for key, way in ways.items()}
-    again = contender(name, {*levers, "reuse"}, device)
-    return {**all_ways, PACKAGE: package(name, precision, device), REUSE: again}
+    ours = package(name, device, precision=precision)
+    again = package(name, device, precision=precision, reuse_fakes=True)
+    return {**all_ways, PACKAGE: ours, REUSE: again}
 
 
 def time_steps(steps, seconds: float, device: torch.device) -> float:
@@ -247,7 +262,7 @@ def as_markdown(card: dict) -> str:
         ]
         lines.append([title, *cells])
     lines.append(["**times as fast**", *(ratio(card["models"][name]["ms"], PACKAGE) for name in names)])
-    lines.append(["with D's fakes again", *(ratio(card["models"][name]["ms"], REUSE) for name in names)])
+    lines.append(["with `--reuse-fakes`", *(ratio(card["models"][name]["ms"], REUSE) for name in names)])
     rate = card["limits"][f"{card['precision']}_gflops"]
     lines.append(["of the matrix rate", *(share(card["models"][name], rate) for name in names)])
     for kind in (*WORK, "all else"):
@@ -267,6 +282,8 @@ def as_markdown(card: dict) -> str:
 
 def is_no_lever(lever: str, name: str) -> bool:
     """Whether a lever changes nothing of a model: with labels, the tutorials' way has logits as well."""
+    if lever == "dropout":
+        return not with_plain_dropout(build(name, {})[1])
     return lever == "logits" and recipe(name).labelled
 
 

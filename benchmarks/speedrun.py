@@ -64,6 +64,7 @@ def trained(recipe: str, **how) -> Callable:
 RUNNERS = {
     "`dcgan28`, the tutorials' way": tutorial,
     "`dcgan28`": trained("dcgan28"),
+    "`dcgan28 --reuse-fakes`": trained("dcgan28", reuse_fakes=True),
     "`cgan`": trained("cgan"),
     "`r3gan`": trained("r3gan"),
     "`cgan` without its average": trained("cgan", average=0.0),

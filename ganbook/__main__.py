@@ -88,6 +88,7 @@ NETWORKS = ("image_size", "latent_dim", "width_g", "width_d")  # options of `tra
 @click.option("--beta1", type=Number(0, 1, max_open=True), help="Adam's memory of gradients.")
 @click.option("--g-every", type=COUNT, default=1, show_default=True, help="G moves in each N-th step.")
 @click.option("--d-every", type=COUNT, default=1, show_default=True, help="D moves in each N-th step.")
+@click.option("--reuse-fakes", is_flag=True, help="Show D's fakes in G's turn again: faster, not Algorithm 1.")
 @click.option(
     "--average",
     type=Number(0, 1, max_open=True),

@@ -84,14 +84,14 @@ class StridedDiscriminator(nn.Module):
             nn.Conv2d(64, 128, 4, 2, 1, bias=False),  # 14 -> 7
             norm(128),
             nn.LeakyReLU(0.2),
-            nn.Flatten(),
-            nn.Linear(128 * 7 * 7, 1),
+            nn.Conv2d(128, 1, 7),  # 7 -> 1, a logit
+            nn.Flatten(0),
         )
         self.apply(initialize)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        # (B, 1, 28, 28) -> (B,), float32 also under autocast
-        return self.net(x).squeeze(1).float()
+        # (B, channels, 28, 28) -> (B,), float32 also under autocast
+        return self.net(x).float()
 
 
 SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # 4 doubled some times, and a last step by 2 or by 3

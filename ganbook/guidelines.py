@@ -47,8 +47,8 @@ def swap(net: nn.Module, kind: type[nn.Module] | tuple, make: Callable[[nn.Modul
 
 def with_hidden_layer(D: StridedDiscriminator) -> nn.Module:
     """A fully connected hidden layer of 1,024 before the logit."""
-    hidden = nn.Sequential(nn.Linear(128 * 7 * 7, 1024), nn.LeakyReLU(0.2), nn.Linear(1024, 1))
-    D.net[-1] = hidden.apply(initialize)
+    hidden = nn.Sequential(nn.Flatten(), nn.Linear(128 * 7 * 7, 1024), nn.LeakyReLU(0.2), nn.Linear(1024, 1))
+    D.net[-2] = hidden.apply(initialize)
     return D
 
 

@@ -45,7 +45,7 @@ from ganbook.plots import grid, save_images
 from ganbook.recipes import build, recipe
 from ganbook.sampling import cycle_labels, draw_latents, evaluating, generate, sample
 from ganbook.team import ALONE, Team, launch
-from ganbook.training import Step, train_step
+from ganbook.training import SameFakes, Step, train_step
 
 # Parts of a run after which its pictures of the same z are kept: after 1, 5, 10, 25 and 50 of 50 epochs.
 MOMENTS = (0.02, 0.1, 0.2, 0.5, 1.0)
@@ -77,6 +77,7 @@ class Plan:
     networks: dict = field(default_factory=dict)  # keywords of the recipe's networks
     d_every: int = 1  # D moves in each d_every-th step
     g_every: int = 1
+    reuse_fakes: bool = False  # G answers for the fakes that D was shown in this step, not for new ones
     average: float | None = None  # decay of the running average of G that is kept for G; 0: none
     even: bool = False  # each combination of labels as often as any other that occurs
     decay_every: int | None = None  # steps after which both learning rates are halved, again and again
@@ -289,6 +290,7 @@ def is_finished(out: Path, plan: Plan) -> bool:
 def check_plan(plan: Plan, begun: dict, folder: Path) -> None:
     """A run goes on as it began; only its length and how often it writes may change."""
     free = {"steps", "sample_every", "save_every"} | ({"labels"} - begun.keys())  # older states have none
+    begun = {"reuse_fakes": False} | begun  # nor this
     for key, value in asdict(plan).items():
         if key not in free and begun.get(key) != value:
             raise InputError(
@@ -296,12 +298,15 @@ def check_plan(plan: Plan, begun: dict, folder: Path) -> None:
             )
 
 
-DECISIVE = ("recipe", "data", "seed", "steps", "batch_size", "lr_g", "lr_d", "beta1", "average", "networks")
+DECISIVE = (
+    *("recipe", "data", "seed", "steps", "batch_size", "lr_g", "lr_d", "beta1", "average", "networks"),
+    "reuse_fakes",
+)
 
 
 def check_done(folder: Path, plan: Plan) -> None:
     """Raise InputError unless the finished run in a folder did what this plan, filled, asks for."""
-    card = read_card(folder)
+    card = {"reuse_fakes": False} | read_card(folder)  # older ones do not say it
     per_epoch = -(-card["pictures"] // plan.batch_size) if isinstance(card.get("pictures"), int) else 0
     asked = asdict(plan) | {"steps": plan.steps or plan.epochs * per_epoch}
     done = card.get("networks")
@@ -443,7 +448,7 @@ def updates(run: Run, plan: Plan, images: ImageSet, team: Team = ALONE) -> Itera
         turn_D = run.opt_D if n % plan.d_every == 0 else None
         team.vary_noise(plan.seed, n)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
-            step = train_step(G, D, objective, turn_G, turn_D, x, y)
+            step = train_step(SameFakes(G) if plan.reuse_fakes else G, D, objective, turn_G, turn_D, x, y)
         if run.average and turn_G:
             run.average.update_parameters(run.G)
         yield step._replace(n=n)

@@ -64,6 +64,23 @@ def frozen(net: nn.Module) -> Iterator[None]:
             p.requires_grad_(True)
 
 
+class SameFakes:
+    """G for one `train_step` that shows the fakes of D's turn in G's turn again: one pass through G less.
+
+    That is not Algorithm 1, which draws a second z.
+    """
+
+    def __init__(self, G: nn.Module):
+        self.G, self.latent_dim, self.x_fake = G, G.latent_dim, None
+
+    def __call__(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        if self.x_fake is not None:  # G's turn
+            return self.x_fake
+        with torch.enable_grad():
+            self.x_fake = self.G(z, y)
+        return self.x_fake.detach()
+
+
 def descend(optimizer: Optimizer | None, loss: Tensor) -> None:
     """One step down the gradient of the loss, for the optimizer's own parameters."""
     if optimizer is None:  # this player rests

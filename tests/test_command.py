@@ -215,13 +215,14 @@ def test_every_option_of_train_reaches_the_run(monkeypatch, here, tmp_path):
         "workers": 2,
     }  # fmt: skip
     code, _, err = here(
-        "train", "dcgan96", "--out", "o", "--tensorboard", "--even", *(f"--{k}={v}" for k, v in options.items())
+        *("train", "dcgan96", "--out", "o", "--tensorboard", "--even", "--reuse-fakes"),
+        *(f"--{k}={v}" for k, v in options.items()),
     )
     assert code == 0, err
     assert seen["plan"] == runs.Plan(
         recipe="dcgan96",
         data="avatars", epochs=3, batch_size=5, lr_g=0.1, lr_d=0.2, beta1=0.3, g_every=4, d_every=5,
-        average=0.7, even=True, decay_every=6, l2=0.4, penalty="gp", penalty_weight=0.5,
+        average=0.7, even=True, reuse_fakes=True, decay_every=6, l2=0.4, penalty="gp", penalty_weight=0.5,
         init_g=str(weights), init_d=str(weights),
         sample_every=7, save_every=8, seed=9, precision="bf16",
         networks={"image_size": 32, "latent_dim": 9, "width_g": 8, "width_d": 6},

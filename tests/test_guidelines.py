@@ -28,7 +28,8 @@ def test_what_each_row_changes():
     assert row("no batch norm in D")[2] == [k.replace("BatchNorm2d", "Identity") for k in D] and "BatchNorm2d" in D
     assert row("ReLU in D")[2] == [k.replace("LeakyReLU", "ReLU") for k in D]
     assert row("LeakyReLU in G")[1] == [k.replace("ReLU", "LeakyReLU") for k in G]
-    assert row("D with a hidden fully connected layer")[2] == [*D, "LeakyReLU", "Linear"]
+    hidden = ["Flatten", "Linear", "LeakyReLU", "Linear", "Flatten"]
+    assert D[-2:] == ["Conv2d", "Flatten"] and row("D with a hidden fully connected layer")[2] == D[:-2] + hidden
     assert isinstance(row("D with max pooling, a hidden layer, no batch norm")[0]["D"](), PoolingDiscriminator)
     assert (row("β₁ = 0.9")[0]["beta1"], DCGAN["beta1"]) == (0.9, 0.5)
     own = row("PyTorch's own initial weights")

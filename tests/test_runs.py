@@ -1,14 +1,14 @@
 """A run goes on after a cut as if it had never stopped; what it is asked for is what it does."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-from ganbook import datasets
+from ganbook import datasets, runs
 from ganbook.checkpoints import STATE, read_note
 from ganbook.errors import InputError
 from ganbook.recipes import load_networks, recipe
@@ -45,8 +45,6 @@ class Cut(Exception):
 
 def cut_at(n, monkeypatch):
     """Stop the run when it begins step n, as a kill would: whatever was not saved is lost."""
-    from ganbook import runs
-
     real, calls = runs.train_step, []
 
     def train_step(*args):
@@ -64,6 +62,7 @@ PLANS = {
         SMALL, d_every=2, g_every=3, decay_every=2, l2=0.01, penalty="r1", penalty_weight=1.0, beta1=0.9
     ),
     "bf16": replace(SMALL, precision="bf16"),
+    "D's fakes again": replace(SMALL, reuse_fakes=True),
     "labels drawn evenly, the average of G": replace(SMALL, recipe="acgan", average=0.9, even=True, g_every=2),
     "digits with a fully connected stem": replace(SMALL, recipe="dcgan28", data="digits", networks={}),
 }
@@ -101,8 +100,6 @@ def test_a_finished_run_changes_nothing_and_goes_on_when_asked_for_more(tmp_path
 
 
 def test_a_run_cut_behind_its_last_step_is_finished_when_resumed(tmp_path, monkeypatch):
-    from ganbook import runs
-
     train(tmp_path / "whole", SMALL, progress=False)
 
     def cut(*args):
@@ -151,8 +148,6 @@ def test_a_run_does_not_go_on_with_other_labels(tmp_path, monkeypatch):
 
 
 def test_a_run_inside_its_own_data_is_refused_before_they_are_read(tmp_path, monkeypatch):
-    from ganbook import runs
-
     tagged_pictures(tmp_path / "faces", ("blue", "red"))
     monkeypatch.setattr(runs, "load", lambda *args: pytest.fail("the data were read"))
     monkeypatch.chdir(tmp_path / "faces")
@@ -275,8 +270,6 @@ def test_who_rests_does_not_move():
 
 
 def test_rates_are_halved_and_the_options_reach_the_optimizers(tmp_path):
-    from ganbook import runs
-
     plan = fill(replace(SMALL, lr_g=0.01, lr_d=0.02, beta1=0.3, decay_every=3))
     run = begin(plan, CPU)
     assert run.opt_G.param_groups[0]["betas"] == (0.3, 0.999)
@@ -288,9 +281,11 @@ def test_rates_are_halved_and_the_options_reach_the_optimizers(tmp_path):
     assert run.opt_D.param_groups[0]["lr"] == pytest.approx(0.005)
 
 
-def test_in_bfloat16_gs_turn_meets_the_d_that_has_just_moved():
+@pytest.mark.parametrize("reuse_fakes", [False, True])
+def test_in_bfloat16_gs_turn_meets_the_d_that_has_just_moved(reuse_fakes):
     """With autocast's cache on, D's weights of before its turn would be used in G's."""
-    plan = fill(replace(SMALL, steps=1, lr_d=0.5, precision="bf16"))  # a step so large that it cannot be missed
+    # a step so large that it cannot be missed
+    plan = fill(replace(SMALL, steps=1, lr_d=0.5, precision="bf16", reuse_fakes=reuse_fakes))
     run = begin(plan, CPU)
     images, _ = datasets.load("avatars", (3, 16, 16))
     seen = []
@@ -321,6 +316,34 @@ def test_in_bfloat16_weights_are_cast_once_a_turn_and_g_learns(rests):
     weights = [net.weight.data_ptr() for net in (run.G.net[1], run.D.net[0])]
     assert [casts.count(pointer) for pointer in weights] == [2, 2]
     assert not any(map(torch.equal, before, run.G.parameters()))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_reused_fakes_are_made_once_and_g_learns_from_them(precision):
+    images, _ = datasets.load("avatars", (3, 16, 16))
+    made = {}
+    for reuse in (False, True):
+        run = begin(fill(replace(SMALL, steps=3, precision=precision, reuse_fakes=reuse)), CPU)
+        before, fakes = [p.clone() for p in run.G.parameters()], []
+        run.G.register_forward_hook(lambda net, inputs, out, fakes=fakes: fakes.append(out))
+        steps = list(updates(run, fill(replace(SMALL, steps=3, precision=precision, reuse_fakes=reuse)), images))
+        assert not any(map(torch.equal, before, run.G.parameters()))
+        made[reuse] = len(fakes), steps[0].d_loss
+    assert (made[False][0], made[True][0]) == (6, 3)
+    assert torch.equal(made[False][1], made[True][1])  # D's first turn is the same
+
+
+def test_a_run_that_reuses_fakes_is_not_resumed_as_one_that_does_not(tmp_path):
+    train(tmp_path / "run", replace(SMALL, steps=1, reuse_fakes=True), progress=False)
+    with pytest.raises(InputError, match="began with reuse_fakes True, not False"):
+        train(tmp_path / "run", replace(SMALL, steps=20), resume=tmp_path / "run", progress=False)
+
+
+def test_a_state_of_before_there_was_a_choice_goes_on_without_reuse(tmp_path):
+    begun = {key: value for key, value in asdict(fill(SMALL)).items() if key != "reuse_fakes"}
+    runs.check_plan(fill(SMALL), begun, tmp_path)
+    with pytest.raises(InputError, match="reuse_fakes False, not True"):
+        runs.check_plan(fill(replace(SMALL, reuse_fakes=True)), begun, tmp_path)
 
 
 def test_penalties_and_starting_weights(tmp_path):
@@ -373,8 +396,6 @@ def test_a_folder_of_pictures_is_trained_on_and_told_about(tmp_path, monkeypatch
 
 def test_what_precision_means_is_settled_once(tmp_path, monkeypatch):
     """Auto is what is faster; a run that was cut goes on in what it began with, whatever is faster now."""
-    from ganbook import runs
-
     faster = iter(["bf16", "never asked"])
     monkeypatch.setattr(runs, "pick_precision", lambda name, where: next(faster) if name == "auto" else name)
     plan = replace(SMALL, steps=2, save_every=1, precision="auto")
@@ -386,8 +407,6 @@ def test_what_precision_means_is_settled_once(tmp_path, monkeypatch):
 
 
 def test_what_is_kept_is_the_running_average_of_g(tmp_path, monkeypatch):
-    from ganbook import runs
-
     seen, real = [], runs.train_step
 
     def train_step(G, *args):
@@ -432,8 +451,6 @@ def test_the_average_takes_in_g_after_its_own_turns_and_its_buffers_too():
 
 
 def test_even_reaches_the_batches(monkeypatch):
-    from ganbook import runs
-
     orders, real = [], runs.Ordered
     monkeypatch.setattr(runs, "Ordered", lambda *args, **how: orders.append(real(*args, **how)) or orders[-1])
     images, _ = datasets.load("avatars", (3, 16, 16))

@@ -14,7 +14,7 @@ from torch.optim import Adam
 
 from ganbook.data import digits
 from ganbook.errors import InputError
-from ganbook.mlp import MLPDiscriminator, MLPGenerator
+from ganbook.mlp import Dropout, MLPDiscriminator, MLPGenerator
 from ganbook.objectives import NonSaturating
 from ganbook.records import RECORDS
 from ganbook.runs import begin
@@ -70,10 +70,14 @@ def test_casting_once_changes_the_rounding_alone(monkeypatch):
     assert once[0] == twice[0] and once != twice and once == pytest.approx(twice, abs=0.05)
 
 
-def test_reuse_of_fakes_is_another_step():
-    """The first loss of D is the same; G then answers for the fakes that D has just seen."""
-    plain, again = steps_of(train_step), steps_of(lambda *given: speed.both_turns(*given, EXACT | {"reuse"}))
-    assert again[0] == pytest.approx(plain[0], abs=1e-6) and abs(again[1] - plain[1]) > 5e-6
+def test_the_tutorials_way_has_pytorchs_dropout_and_the_lever_ours(monkeypatch):
+    built = []
+    monkeypatch.setattr(speed, "endless", lambda G, D, *_: built.append(D) or iter([None]))
+    for way in (set(), {"dropout"}):
+        list(speed.contender("mlp", way, torch.device("cpu")))
+    plain, ours = ([m for m in D.modules() if isinstance(m, torch.nn.Dropout)] for D in built)
+    assert [type(m) for m in plain] == [torch.nn.Dropout] * 3 and [type(m) for m in ours] == [Dropout] * 3
+    assert [m.p for m in plain] == [m.p for m in ours] == [0.3] * 3
 
 
 def test_every_contender_of_a_model_trains():
@@ -109,6 +113,7 @@ def test_the_benchmark_writes_its_card_and_its_page(tmp_path):
 
 def test_a_lever_that_changes_nothing_of_a_model_has_no_figure():
     assert [name for name in speed.MODELS if speed.is_no_lever("logits", name)] == ["acgan"]
+    assert [name for name in speed.MODELS if not speed.is_no_lever("dropout", name)] == ["mlp"]
     assert not speed.is_no_lever("bf16", "acgan")
 
 

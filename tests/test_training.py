@@ -8,7 +8,7 @@ from torch.optim import SGD, Adam
 from ganbook.data import ImageSet, digits
 from ganbook.mlp import MLPDiscriminator, MLPGenerator
 from ganbook.objectives import NonSaturating
-from ganbook.training import descend, draw_z, fit, frozen, overhear, train_step
+from ganbook.training import SameFakes, descend, draw_z, fit, frozen, overhear, train_step
 
 
 def pair(seed=0):
@@ -116,6 +116,25 @@ def test_the_two_turns_use_different_noise(x):
     G.register_forward_pre_hook(lambda _, inputs: drawn.append(inputs[0]))
     train_step(G, D, NonSaturating(), SGD(G.parameters(), lr=0.1), SGD(D.parameters(), lr=0.1), x)
     assert len(drawn) == 2 and not torch.equal(*drawn)
+
+
+def test_same_fakes_serve_both_turns_and_g_learns_from_them(x):
+    """The step by hand: fakes without their graph for D, with it for G, against the D that has moved."""
+    (G, D), (own_G, own_D) = pair(), pair()
+    torch.manual_seed(1)
+    train_step(SameFakes(G), D, NonSaturating(), SGD(G.parameters(), 0.1), SGD(D.parameters(), 0.1), x)
+    torch.manual_seed(1)
+    x_fake = own_G(draw_z(own_G, x))
+    descend(SGD(own_D.parameters(), 0.1), NonSaturating().d_loss(own_D, x, x_fake.detach()))
+    draw_z(own_G, x)  # nobody looks at it; the random numbers after it are those of Algorithm 1
+    descend(SGD(own_G.parameters(), 0.1), NonSaturating().g_loss(own_D, x_fake))
+    assert same(copy(own_G), G) and same(copy(own_D), D)
+    assert not same(copy(pair()[0]), G)
+    plain_G, plain_D = pair()
+    torch.manual_seed(1)
+    optimizers = SGD(plain_G.parameters(), 0.1), SGD(plain_D.parameters(), 0.1)
+    train_step(plain_G, plain_D, NonSaturating(), *optimizers, x)
+    assert same(copy(plain_D), D) and not same(copy(plain_G), G)  # only G's turn is another one
 
 
 def test_g_learns_to_fool_d(x):
