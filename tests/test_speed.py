@@ -316,6 +316,7 @@ def test_what_the_page_says_of_the_levers():
         late = log(ms["frozen"] / ms["bf16"])  # fused, dropout, channels_last, bf16
         assert late > 0.66 * log(ms["tutorial"] / ms[speed.PACKAGE]), name
         assert name != "mlp" or ms["dropout"] < 0.95 * ms["fused"]
+        assert 1.2 <= ms["tutorial"] / ms["channels_last"] < 1.55, name  # all but bfloat16
 
 
 def test_the_books_race_has_five_seeds_of_each(monkeypatch):

@@ -106,13 +106,14 @@ def take_steps(team: Team, name: str) -> tuple[list, list]:
     for n, turn in enumerate(turns, 1):
         team.vary_noise(SEED, n)
         share = x[n - 1, team.rank :: team.size]
-        step = training.train_step(G_here, D_here, objective, opt_G, opt_D if turn else None, share)
+        G_now = training.SameFakes(G_here) if name == "D's fakes again" else G_here
+        step = training.train_step(G_now, D_here, objective, opt_G, opt_D if turn else None, share)
         losses.append(team.mean(torch.stack(step[:4])).tolist())
     weights = torch.cat([p.detach().flatten() for net in (G, D) for p in net.parameters()])
     return losses, weights.tolist()
 
 
-CASES = ["plain", "penalty", "D rests"]
+CASES = ["plain", "penalty", "D rests", "D's fakes again"]
 
 
 def in_each_process(team: Team, progress: bool) -> dict:
