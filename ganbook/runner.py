@@ -191,14 +191,7 @@ def run_chapter(source: Path, target: Path, quick: bool, seed: int) -> dict:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)  # what an earlier run left is not taken for this one's
-        papermill.execute_notebook(
-            source,
-            target,
-            parameters={"quick": quick, "seed": seed},
-            kernel_name="python3",
-            cwd=source.parent,
-            execution_timeout=CELL_LIMIT[quick],
-        )
+        execute(source, target, quick, seed)
     except PapermillExecutionError as failure:
         error = f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
     except NoSuchKernel:
@@ -210,6 +203,27 @@ def run_chapter(source: Path, target: Path, quick: bool, seed: int) -> dict:
         note_end(target)
         raise
     return row_of(target, started, error)
+
+
+def execute(source: Path, target: Path, quick: bool, seed: int) -> None:
+    """Let papermill do it. A kernel that dies before the first cell is started again, twice at most.
+
+    Its ports are looked for a moment before it takes them, and another kernel may be faster.
+    """
+    for left in (2, 1, 0):
+        try:
+            papermill.execute_notebook(
+                source,
+                target,
+                parameters={"quick": quick, "seed": seed},
+                kernel_name="python3",
+                cwd=source.parent,
+                execution_timeout=CELL_LIMIT[quick],
+            )
+            return
+        except RuntimeError:  # also where a kernel dies in a cell: then some of the chapter has run
+            if not left or cell_of(target):
+                raise
 
 
 def row_of(target: Path, started: float, error: str | None) -> dict:

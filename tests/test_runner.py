@@ -198,6 +198,30 @@ def test_a_full_disk_is_named_and_the_rows_still_come(write_book, monkeypatch, c
     assert row["error"] == "OSError: [Errno 28] No space left on device"
 
 
+@pytest.mark.parametrize("deaths", [2, 3])
+def test_a_kernel_whose_port_was_taken_is_started_again(deaths, write_book, monkeypatch):
+    write_book({"01-good": ["print('✓ it ran')"]})
+    real, begun = runner.papermill.execute_notebook, []
+
+    def start(source, target, **how):
+        begun.append(source)
+        if len(begun) <= deaths:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return real(source, target, **how)
+
+    monkeypatch.setattr(runner.papermill, "execute_notebook", start)
+    row = run_chapter(Path("book/01-good.ipynb"), Path("out/01-good.ipynb"), True, 0)
+    assert len(begun) == 3
+    died = "RuntimeError: Kernel died before replying to kernel_info"
+    assert (row["error"], row["claims"]) == ((None, 1) if deaths == 2 else (died, 0))
+
+
+def test_a_kernel_that_dies_in_a_cell_is_not_started_again(write_book, monkeypatch):
+    write_book({"01-dies": ["open('ran', 'a').write('once ')", "import os", "os._exit(1)"]})
+    row = run_chapter(Path("book/01-dies.ipynb"), Path("out/01-dies.ipynb"), True, 0)
+    assert row["error"].startswith("cell 5: DeadKernelError") and Path("book/ran").read_text() == "once "
+
+
 def test_without_a_kernel_the_mend_is_named(write_book, monkeypatch):
     write_book({"01-good": ["print(1)"]})
 
