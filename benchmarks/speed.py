@@ -28,6 +28,7 @@ from torchvision.transforms.functional import normalize, to_pil_image, to_tensor
 from ganbook.checkpoints import write
 from ganbook.data import ImageSet
 from ganbook.datasets import load
+from ganbook.guidelines import swap
 from ganbook.machine import pick_device, pick_precision, surroundings
 from ganbook.mlp import Dropout
 from ganbook.published import Probabilities
@@ -89,17 +90,14 @@ def contender(name: str, way: set[str], device: torch.device):
     plan, images = task(name)  # at the first next(): of all contenders only those that run have pictures
     torch.manual_seed(0)
     G, D = build(name, plan.networks)
-    if "dropout" not in way:
-        with_plain_dropout(D)
+    if "dropout" not in way and has_dropout(D):
+        swap(D, Dropout, lambda layer: nn.Dropout(layer.p))
     yield from endless(G, D, plan, images, way, device)
 
 
-def with_plain_dropout(net: nn.Module) -> int:
-    """Put PyTorch's dropout in the places of the package's. Returns how many there were."""
-    ours = [name for name, layer in net.named_modules() if isinstance(layer, Dropout)]
-    for name in ours:
-        net.set_submodule(name, nn.Dropout(net.get_submodule(name).p))
-    return len(ours)
+def has_dropout(net: nn.Module) -> bool:
+    """Whether the package's own dropout is in it."""
+    return any(isinstance(layer, Dropout) for layer in net.modules())
 
 
 def endless(G, D, plan: Plan, images: ImageSet, way: set[str], device: torch.device):
@@ -281,10 +279,10 @@ def as_markdown(card: dict) -> str:
 
 
 def is_no_lever(lever: str, name: str) -> bool:
-    """Whether a lever changes nothing of a model: with labels, the tutorials' way has logits as well."""
+    """Whether a lever changes nothing of a model."""
     if lever == "dropout":
-        return not with_plain_dropout(build(name, {})[1])
-    return lever == "logits" and recipe(name).labelled
+        return not has_dropout(build(name, {})[1])
+    return lever == "logits" and recipe(name).labelled  # with labels, the tutorials' way has logits as well
 
 
 def ratio(ms: dict, key: str) -> str:

@@ -287,10 +287,13 @@ def is_finished(out: Path, plan: Plan) -> bool:
     return (out / CARD).exists() and read_card(out).get("steps") == plan.steps
 
 
+UNSAID = {"reuse_fakes": False}  # of options younger than a run, what its state and its card do not say
+
+
 def check_plan(plan: Plan, begun: dict, folder: Path) -> None:
     """A run goes on as it began; only its length and how often it writes may change."""
     free = {"steps", "sample_every", "save_every"} | ({"labels"} - begun.keys())  # older states have none
-    begun = {"reuse_fakes": False} | begun  # nor this
+    begun = UNSAID | begun
     for key, value in asdict(plan).items():
         if key not in free and begun.get(key) != value:
             raise InputError(
@@ -298,15 +301,12 @@ def check_plan(plan: Plan, begun: dict, folder: Path) -> None:
             )
 
 
-DECISIVE = (
-    *("recipe", "data", "seed", "steps", "batch_size", "lr_g", "lr_d", "beta1", "average", "networks"),
-    "reuse_fakes",
-)
+DECISIVE = "recipe data seed steps batch_size lr_g lr_d beta1 average networks reuse_fakes".split()
 
 
 def check_done(folder: Path, plan: Plan) -> None:
     """Raise InputError unless the finished run in a folder did what this plan, filled, asks for."""
-    card = {"reuse_fakes": False} | read_card(folder)  # older ones do not say it
+    card = UNSAID | read_card(folder)
     per_epoch = -(-card["pictures"] // plan.batch_size) if isinstance(card.get("pictures"), int) else 0
     asked = asdict(plan) | {"steps": plan.steps or plan.epochs * per_epoch}
     done = card.get("networks")

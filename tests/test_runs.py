@@ -323,10 +323,11 @@ def test_reused_fakes_are_made_once_and_g_learns_from_them(precision):
     images, _ = datasets.load("avatars", (3, 16, 16))
     made = {}
     for reuse in (False, True):
-        run = begin(fill(replace(SMALL, steps=3, precision=precision, reuse_fakes=reuse)), CPU)
+        plan = fill(replace(SMALL, steps=3, precision=precision, reuse_fakes=reuse))
+        run = begin(plan, CPU)
         before, fakes = [p.clone() for p in run.G.parameters()], []
         run.G.register_forward_hook(lambda net, inputs, out, fakes=fakes: fakes.append(out))
-        steps = list(updates(run, fill(replace(SMALL, steps=3, precision=precision, reuse_fakes=reuse)), images))
+        steps = list(updates(run, plan, images))
         assert not any(map(torch.equal, before, run.G.parameters()))
         made[reuse] = len(fakes), steps[0].d_loss
     assert (made[False][0], made[True][0]) == (6, 3)

@@ -147,6 +147,9 @@ def test_the_aims_are_met_as_the_page_says():
     G, D = build("dcgan28", {})
     whole = sum(p.numel() for net in (G, D) for p in net.parameters())
     assert round(100 * G.net[3].weight.numel() / whole) == 94
+    small, *large = (SPEED[name]["shares"] for name in ("dcgan28", "dcgan64", "dcgan96"))
+    for kind in ("casts and copies", "Adam"):
+        assert small[kind] > 4 * max(model[kind] for model in large)
 
 
 GROWTH = json.loads((RECORDS / "speed" / "growth.json").read_text())
@@ -310,7 +313,7 @@ def test_the_page_is_the_record(name, monkeypatch):
 
 
 def test_what_the_page_says_of_the_levers():
-    for name, model in json.loads((RECORDS / "speed" / "card.json").read_text())["models"].items():
+    for name, model in SPEED.items():
         ms = {key: median(times) for key, times in model["ms"].items()}
         assert ms["tutorial"] / ms["no_graph"] < 1.125, name  # an eighth
         late = log(ms["frozen"] / ms["bf16"])  # fused, dropout, channels_last, bf16
